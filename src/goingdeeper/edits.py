@@ -1,0 +1,77 @@
+"""Edits: a description from a description. Variants of a network are edits of it, not flags."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from goingdeeper.errors import unknown
+from goingdeeper.layers import Chain, Concat, Conv, Layer, Named, Network, Residual
+
+
+def rename(network: Network, name: str) -> Network:
+    return replace(network, name=name)
+
+
+def without_heads(network: Network) -> Network:
+    """The network as it is deployed: auxiliary heads dropped."""
+    return replace(network, heads=())
+
+
+def rewrite(network: Network, edit: Callable[[Layer], Layer]) -> Network:
+    """The network with every layer, innermost first, replaced by `edit(layer)`; heads are left alone."""
+    return replace(network, layers=_rewrite_named(network.layers, edit))
+
+
+def replace_layer(network: Network, name: str, layer: Layer) -> Network:
+    """The network with one top-level layer exchanged."""
+    if name not in dict(network.layers):
+        raise unknown(f"layer of {network.name}:", name, dict(network.layers), "name a top-level layer")
+    return replace(network, layers=tuple((n, layer if n == name else old) for n, old in network.layers))
+
+
+def without_shortcuts(network: Network) -> Network:
+    """The plain network: the same layers without the additions (He et al. 2015, section 3.3).
+
+    A block's last convolution gets back the ReLU that stood behind the addition.
+    """
+    return rewrite(network, lambda layer: plain(layer) if isinstance(layer, Residual) else layer)
+
+
+def plain(block: Residual) -> Chain:
+    """One residual block without its shortcut."""
+    *before, (name, last) = block.body
+    if block.relu and isinstance(last, Conv):
+        last = replace(last, relu=True)
+    return Chain((*before, (name, last)))
+
+
+def stride_on_3x3(network: Network) -> Network:
+    """The later "v1.5" of a bottleneck network: the stride moves from the first 1x1 to the 3x3."""
+    return rewrite(network, lambda layer: _v1_5(layer) if isinstance(layer, Residual) else layer)
+
+
+def _v1_5(block: Residual) -> Residual:
+    body = dict(block.body)
+    first, second = body["conv1"], body["conv2"]
+    if not isinstance(first, Conv) or not isinstance(second, Conv) or first.kernel != 1:
+        return block
+    body["conv1"], body["conv2"] = replace(first, stride=1), replace(second, stride=first.stride)
+    return replace(block, body=tuple(body.items()))
+
+
+def _rewrite_named(layers: Named, edit: Callable[[Layer], Layer]) -> Named:
+    return tuple((name, _rewrite(layer, edit)) for name, layer in layers)
+
+
+def _rewrite(layer: Layer, edit: Callable[[Layer], Layer]) -> Layer:
+    match layer:
+        case Chain():
+            layer = Chain(_rewrite_named(layer.layers, edit))
+        case Concat():
+            layer = Concat(_rewrite_named(layer.branches, edit))
+        case Residual():
+            layer = replace(
+                layer, body=_rewrite_named(layer.body, edit), shortcut=_rewrite(layer.shortcut, edit)
+            )
+    return edit(layer)

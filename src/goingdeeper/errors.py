@@ -1,0 +1,74 @@
+"""The tree of exceptions. Each carries the exit status that the command line returns.
+
+GoingDeeperError            1   a fault of ours, unless a subclass says otherwise
+|-- UsageError              2   an unknown name, an option that does not fit
+|   |-- DescriptionError        a description that contradicts itself
+|   |   `-- ShapeError          two shapes that do not meet, an input that is too small
+|   `-- RunFolderError          a run folder that is missing, in use, or holds something else
+|-- DataError               3   images, labels, or files that cannot be used
+|-- MissingExtra            4   an optional package is needed; the message is the pip line
+|-- ResourceError           5   disk, memory or device
+|-- GateError               6   something did not prove itself: golden image, audit, parity
+`-- Interrupted       130/143   stopped by a signal, everything finished is saved
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class GoingDeeperError(Exception):
+    """Root of the tree; its text is one line that names the thing and the remedy."""
+
+    exit_status = 1
+
+
+class UsageError(GoingDeeperError):
+    exit_status = 2
+
+
+class DescriptionError(UsageError):
+    pass
+
+
+class ShapeError(DescriptionError):
+    pass
+
+
+class RunFolderError(UsageError):
+    pass
+
+
+class DataError(GoingDeeperError):
+    exit_status = 3
+
+
+class MissingExtra(GoingDeeperError):
+    exit_status = 4
+
+
+class ResourceError(GoingDeeperError):
+    exit_status = 5
+
+
+class GateError(GoingDeeperError):
+    exit_status = 6
+
+
+class Interrupted(GoingDeeperError):
+    """Stopped by a signal; `exit_status` is 130 for SIGINT and 143 for SIGTERM."""
+
+    def __init__(self, message: str, signal_number: int) -> None:
+        super().__init__(message)
+        self.exit_status = 128 + signal_number
+
+
+def unknown(kind: str, name: str, known: Iterable[str], remedy: str) -> UsageError:
+    """A `UsageError` for a name that is not among `known`, suggesting close ones."""
+    choices = list(known)
+    lowered = {choice.lower(): choice for choice in choices}
+    close = difflib.get_close_matches(name.lower(), list(lowered), n=3, cutoff=0.6)
+    close += [c for c in lowered if c not in close and name and name.lower() in c][: 3 - len(close)]
+    hint = f"did you mean {' or '.join(lowered[c] for c in close)}? " if close else ""
+    return UsageError(f"unknown {kind} '{name}'; {hint}{remedy}")

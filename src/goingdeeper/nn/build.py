@@ -1,0 +1,164 @@
+"""A torch module from a description. State dict keys are the description's addresses."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from goingdeeper import catalogue
+from goingdeeper.edits import rewrite
+from goingdeeper.errors import DescriptionError, UsageError, unknown
+from goingdeeper.layers import (
+    LRN,
+    AvgPool,
+    Chain,
+    Concat,
+    Conv,
+    Dropout,
+    GlobalAvgPool,
+    Identity,
+    Layer,
+    Linear,
+    MaxPool,
+    Named,
+    Network,
+    Residual,
+    ZeroPad,
+)
+from goingdeeper.nn import modules as m
+from goingdeeper.nn.initialise import initialise
+from goingdeeper.trace import Shape, Step, trace, width
+
+
+class Net(m.Composite):
+    """A built network. `forward` always returns logits, (N, classes), whatever the mode."""
+
+    description: Network
+    heads: nn.ModuleDict
+
+    def __init__(self, network: Network) -> None:
+        steps = {step.path: step for step in trace(network)}
+        for name, _ in network.layers:
+            if hasattr(m.Composite, name) or name in ("description", "heads"):
+                raise DescriptionError(f"{network.name}: '{name}' cannot be a layer's name: modules use it")
+        super().__init__(_parts(network.layers, "", steps, network))
+        self.description = network
+        self.heads = nn.ModuleDict(dict(_parts(network.heads, "heads.", steps, network)))
+
+    def forward(self, x: Tensor, taps: m.Taps | None = None) -> Tensor:
+        """images: (N, channels, height, width), float32, normalised."""
+        for name, _ in self.description.layers:
+            x = m.run(self.get_submodule(name), name, x, taps)
+        return x
+
+    def tap(self, images: Tensor, addresses: Iterable[str]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Logits, and the values at addresses such as `3a`, `conv1.norm` or `heads.4a`, of one pass.
+
+        An address below a head taps inside it. Raises UsageError for one that the network does not have.
+        """
+        wanted = frozenset(addresses)
+        known = {name for name, _ in self.named_modules()}
+        for address in wanted - known:
+            raise unknown(f"address in {self.description.name}:", address, known, "`deeper show` lists them")
+        heads = [name for name in self.heads if any(_within(want, f"heads.{name}") for want in wanted)]
+        taps = m.Taps(wanted | frozenset(heads))
+        logits = self(images, taps)
+        inside = m.Taps(wanted, "heads.", taps.found)
+        for name in heads:
+            inside.through(self.heads[name], name, taps.found[name])
+        return logits, {address: taps.found[address] for address in wanted}
+
+    def forward_features(self, images: Tensor) -> Tensor:
+        """The last map before global pooling or the first fully connected layer, (N, C, H, W)."""
+        for name, layer in self.description.layers:
+            if isinstance(layer, GlobalAvgPool | Linear):
+                break
+            images = self.get_submodule(name)(images)
+        return images
+
+
+def build(network: Network, *, seed: int = 0, device: str | torch.device = "cpu") -> Net:
+    """The network as a module with the paper's initial weights, drawn from `seed` alone.
+
+    Raises ShapeError where the input is too small. torch's global random state is neither used nor moved.
+    """
+    with torch.device("meta"):
+        net = Net(network)
+    net.to_empty(device=device)
+    initialise(net, network, torch.Generator().manual_seed(seed))
+    return net
+
+
+def create_model(
+    name: str,
+    *,
+    num_classes: int | None = None,
+    in_chans: int = 3,
+    drop_rate: float | None = None,
+    size: int | None = None,
+    seed: int = 0,
+) -> Net:
+    """A network of the catalogue as a module, with the arguments people know from timm.
+
+    size: input side in pixels, the published one unless given. drop_rate: for every dropout of the trunk.
+    """
+    network = catalogue.network(name)
+    if num_classes is not None and num_classes < 1:
+        raise UsageError(f"num_classes is {num_classes}; at least 1 is needed")
+    _, height, wide = network.input
+    network = replace(
+        network,
+        classes=num_classes if num_classes is not None else network.classes,
+        input=(in_chans, size or height, size or wide),
+    )
+    if drop_rate is not None:
+        rate = drop_rate
+        network = rewrite(network, lambda layer: Dropout(rate) if isinstance(layer, Dropout) else layer)
+    return build(network, seed=seed)
+
+
+def _parts(
+    layers: Named, prefix: str, steps: dict[str, Step], network: Network
+) -> list[tuple[str, nn.Module]]:
+    return [(name, _module(layer, prefix + name, steps, network)) for name, layer in layers]
+
+
+def _module(layer: Layer, path: str, steps: dict[str, Step], network: Network) -> nn.Module:
+    shape: Shape = steps[path].shape_in
+    below = f"{path}."
+    match layer:
+        case Conv():
+            return m.ConvUnit(layer, shape[0], width(layer.filters, network))
+        case MaxPool() | AvgPool():
+            return m.Pool(layer)
+        case GlobalAvgPool():
+            return m.GlobalAverage()
+        case LRN():
+            return nn.LocalResponseNorm(layer.size, layer.alpha, layer.beta, layer.k)
+        case Linear():
+            features = width(layer.features, network)
+            return m.FullyConnected(math.prod(shape), features, layer.bias, layer.relu)
+        case Dropout():
+            return nn.Dropout(layer.rate)
+        case Identity():
+            return nn.Identity()
+        case ZeroPad():
+            missing = layer.filters - shape[0]
+            before = missing // 2 if layer.side == "both" else 0
+            return m.ZeroPadShortcut(layer.stride, before, missing - before)
+        case Chain():
+            return m.Composite(_parts(layer.layers, below, steps, network))
+        case Concat():
+            return m.Branches(_parts(layer.branches, below, steps, network))
+        case Residual():
+            body = _parts(layer.body, below, steps, network)
+            shortcut = _module(layer.shortcut, f"{path}.shortcut", steps, network)
+            return m.ResidualBlock(body, shortcut, layer.relu)
+
+
+def _within(address: str, place: str) -> bool:
+    return address == place or address.startswith(f"{place}.")

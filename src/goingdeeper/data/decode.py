@@ -1,0 +1,103 @@
+"""One way from a file to pixels, used by training, evaluation and prediction alike."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch.nn import functional as F
+
+from goingdeeper.errors import DataError
+
+Pixels = NDArray[np.uint8]
+"""(height, width, 3) RGB, as a person sees the picture."""
+
+MAX_PIXELS = 89_478_485
+"""Larger headers are refused before decoding; Pillow's own limit for a suspicious image."""
+
+
+def decode(file: Path | bytes, name: str | None = None) -> Pixels:
+    """The pixels of an image file (or its bytes), orientation applied.
+
+    Transparency is laid on white, 16-bit greys are scaled to 8 bits. Raises DataError, naming the file
+    and what is wrong with it.
+    """
+    name = name or (str(file) if isinstance(file, Path) else "the image")
+    try:
+        content = file if isinstance(file, bytes) else file.read_bytes()
+    except OSError as problem:
+        raise DataError(f"{name} cannot be read: {problem.strerror or problem}") from None
+    if not content:
+        raise DataError(f"{name} is empty (0 bytes)")
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise DataError(
+                    f"{name} is {image.width}x{image.height}; over {MAX_PIXELS:,} pixels is refused"
+                )
+            image.load()
+            return _rgb(ImageOps.exif_transpose(image))
+    except DataError:
+        raise
+    except UnidentifiedImageError:
+        raise DataError(f"{name} is not an image that can be read (starts with {content[:8]!r})") from None
+    except Image.DecompressionBombError:
+        raise DataError(f"{name} claims over {2 * MAX_PIXELS:,} pixels and is refused") from None
+    except Exception as problem:  # Pillow's plugins raise nearly anything on damaged files
+        text = str(problem)
+        if "truncated" in text.lower() or isinstance(problem, EOFError):
+            raise DataError(f"{name} is truncated at {len(content):,} bytes") from None
+        raise DataError(f"{name} is damaged: {text or type(problem).__name__}") from None
+
+
+def header_size(file: Path) -> tuple[int, int] | None:
+    """(width, height) as the header has it, orientation not applied; None where it cannot be read."""
+    try:
+        with Image.open(file) as image:
+            return image.size
+    except Exception:  # the full read names what is wrong
+        return None
+
+
+def _rgb(image: Image.Image) -> Pixels:
+    if image.mode.startswith("I"):  # convert("RGB") would clip 16-bit greys to white
+        wide = np.asarray(image, dtype=np.int64).clip(0, 65535)
+        grey = ((wide * 255 + 32767) // 65535).astype(np.uint8)
+        return np.repeat(grey[:, :, None], 3, axis=2)
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        rgba = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
+    return np.array(image.convert("RGB"), dtype=np.uint8)
+
+
+def fit(pixels: Pixels, size: int) -> Pixels:
+    """The image with its shorter side at `size` pixels: bilinear, antialiased, on bytes."""
+    height, width = pixels.shape[:2]
+    short = min(height, width)
+    if short == size:
+        return pixels
+    target = (max(size, round(height * size / short)), max(size, round(width * size / short)))
+    # (1, 3, H, W) as a view of (H, W, 3) memory: torch's fast path for bytes.
+    planes = torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)[None]
+    resized = F.interpolate(planes, target, mode="bilinear", antialias=True, align_corners=False)
+    return resized[0].permute(1, 2, 0).contiguous().numpy()
+
+
+def centre(pixels: Pixels, size: int) -> Pixels:
+    """The central size x size pixels of a fitted image."""
+    top, left = (pixels.shape[0] - size) // 2, (pixels.shape[1] - size) // 2
+    return pixels[top : top + size, left : left + size]
+
+
+def png(pixels: Pixels, longest: int | None = None) -> bytes:
+    """The pixels as a PNG file, made smaller where a side is over `longest`."""
+    image = Image.fromarray(pixels)
+    if longest is not None:
+        image.thumbnail((longest, longest))
+    out = io.BytesIO()
+    image.save(out, "PNG")
+    return out.getvalue()

@@ -1,0 +1,140 @@
+"""Images read, checked and fitted to the network once; kept in memory where they have room."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from goingdeeper.data.decode import Pixels, fit
+from goingdeeper.data.sources import Item, Problem, Source
+from goingdeeper.errors import DataError
+
+BAD_SHARE = 0.01
+"""Training goes on without images that cannot be read only up to this share of all."""
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What one pass over all images found.
+
+    digests: content hash by path, for the readable ones. sizes: (width, height) by path, as stored.
+    """
+
+    digests: dict[str, str]
+    sizes: dict[str, tuple[int, int]]
+    problems: tuple[Problem, ...]
+    pictures: Pictures
+
+
+class Pictures:
+    """Images by path with their shorter side at `size`; decoded again at each use where memory is short."""
+
+    def __init__(self, source: Source, size: int, resident: dict[str, Pixels]) -> None:
+        self._source, self.size, self._resident = source, size, resident
+
+    def __getitem__(self, path: str) -> Pixels:
+        kept = self._resident.get(path)
+        return kept if kept is not None else fit(self._source.read(path), self.size)
+
+    def read(self, paths: Sequence[str], pool: ThreadPoolExecutor) -> list[Pixels]:
+        """Several at a time; decoding leaves Python's lock, so threads share the work."""
+        if all(path in self._resident for path in paths):
+            return [self._resident[path] for path in paths]
+        return list(pool.map(self.__getitem__, paths))
+
+
+def cpus() -> int:
+    """The processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def survey(
+    source: Source,
+    size: int,
+    bad_share: float = BAD_SHARE,
+    progress: Callable[[int, int], None] | None = None,
+) -> Survey:
+    """Reads every image once. Unreadable ones are listed, and left out.
+
+    progress: called with (images read, images in all). Raises DataError where more than `bad_share` of
+    the images cannot be read.
+    """
+    room = _free_memory() // 3
+    resident: dict[str, Pixels] = {}
+    digests: dict[str, str] = {}
+    sizes: dict[str, tuple[int, int]] = {}
+    problems = list(source.problems)
+    total = len(source.items)
+    for done, (item, found) in enumerate(_look(source, size), start=1):
+        if isinstance(found, DataError):
+            problems.append(Problem(item.path, str(found), "left out"))
+        else:
+            digest, shape, pixels = found
+            digests[item.path], sizes[item.path] = digest, shape
+            if room > pixels.nbytes:
+                room -= pixels.nbytes
+                resident[item.path] = pixels
+        if progress:
+            progress(done, total)
+    bad = total - len(digests)
+    if bad > bad_share * total:
+        listed = "; ".join(p.problem for p in problems if p.action == "left out" and p.path not in digests)
+        raise DataError(
+            f"{bad} of {total} images cannot be read, over the {100 * bad_share:g} % that may be left out "
+            f"(--set bad_share=0.05 allows 5 %): {_shortened(listed)}"
+        )
+    return Survey(digests, sizes, tuple(problems), Pictures(source, size, resident))
+
+
+def _look(
+    source: Source, size: int
+) -> Iterator[tuple[Item, tuple[str, tuple[int, int], Pixels] | DataError]]:
+    def look(item: Item) -> tuple[str, tuple[int, int], Pixels] | DataError:
+        try:
+            pixels = source.read(item.path)
+            digest = hashlib.sha256(source.content(item.path)).hexdigest()
+        except DataError as problem:
+            return problem
+        except OSError as problem:
+            return DataError(f"{item.path} cannot be read: {problem.strerror or problem}")
+        # A copy: a crop would keep the whole frame alive.
+        return digest, (pixels.shape[1], pixels.shape[0]), np.ascontiguousarray(fit(pixels, size))
+
+    with ThreadPoolExecutor(cpus()) as pool:
+        window = 16 * cpus()  # decoded frames wait in memory, so only so many at a time
+        for start in range(0, len(source.items), window):
+            part = source.items[start : start + window]
+            yield from zip(part, pool.map(look, part), strict=True)
+
+
+def _free_memory() -> int:
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError, AttributeError):
+        return 2 << 30
+
+
+def _shortened(text: str, limit: int = 300) -> str:
+    return text if len(text) <= limit else text[:limit].rsplit("; ", 1)[0] + "; ..."
+
+
+def mean_and_std(pictures: Pictures, items: Iterable[Item], most: int = 2000) -> tuple[
+    tuple[float, ...], tuple[float, ...]
+]:  # fmt: skip
+    """Per-channel mean and standard deviation of up to `most` images, on the scale 0..1."""
+    chosen = list(items)
+    chosen = chosen[:: max(1, len(chosen) // most)]
+    count, first, second = 0, np.zeros(3), np.zeros(3)
+    for item in chosen:
+        values = pictures[item.path].reshape(-1, 3) / 255.0
+        count += len(values)
+        first += values.sum(0)
+        second += (values**2).sum(0)
+    mean = first / count
+    std = np.sqrt(np.maximum(second / count - mean**2, 1e-6))
+    return tuple(round(float(v), 4) for v in mean), tuple(round(max(float(v), 0.01), 4) for v in std)

@@ -1,0 +1,179 @@
+"""Where labelled images come from: a folder of class folders, or the embedded digits."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from goingdeeper.data.decode import Pixels, decode, header_size
+from goingdeeper.errors import DataError
+
+Split: TypeAlias = Literal["train", "val"]
+
+SUFFIXES = frozenset(".jpg .jpeg .jpe .jfif .png .gif .webp .bmp .tif .tiff .ppm .pgm .pnm".split())
+_VAL_NAMES = ("val", "valid", "validation")
+
+
+@dataclass(frozen=True)
+class Item:
+    """One image: its path inside the source, its class name, and its split where the source gives one."""
+
+    path: str
+    label: str
+    split: Split | None = None
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something wrong with an image, and what was done about it."""
+
+    path: str
+    problem: str
+    action: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """Labelled images that can be read by path.
+
+    location: what reopens the source. content, read, size: bytes, pixels, and (width, height) by header
+    of the image at a path. oriented: the images are glyphs, which a mirror would change.
+    """
+
+    name: str
+    location: str
+    classes: tuple[str, ...]
+    items: tuple[Item, ...]
+    content: Callable[[str], bytes]
+    read: Callable[[str], Pixels]
+    size: Callable[[str], tuple[int, int] | None]
+    oriented: bool
+    problems: tuple[Problem, ...] = ()
+
+
+def open_source(location: str | os.PathLike[str]) -> Source:
+    """The images at a location: `digits`, or a folder of class folders, or one with train/ and val/.
+
+    Raises DataError where there is nothing to learn from: no folder, no images, a single class, a class
+    of the validation split that training lacks.
+    """
+    text = os.fspath(location)
+    if text == "digits" and not Path(text).exists():
+        return _digits()
+    root = Path(text)
+    if not root.exists():
+        raise DataError(
+            f"there is no folder {text}; give a folder with one folder of images a class, or digits"
+        )
+    if not root.is_dir():
+        raise DataError(f"{text} is a file; give a folder with one folder of images a class")
+    return _folder(root, text)
+
+
+def _folder(root: Path, location: str) -> Source:
+    parts = {part.name.lower(): part for part in _folders(root)}
+    val = next((parts[name] for name in _VAL_NAMES if name in parts), None)
+    if "train" in parts:
+        items = _items(parts["train"], root, "train" if val else None)
+        known = {item.label for item in items}
+        if val:
+            held_out = _items(val, root, "val")
+            for item in held_out:
+                if item.label not in known:
+                    raise DataError(
+                        f"{root / item.path}: class '{item.label}' is in {val.name}/ but not in "
+                        f"{parts['train'].name}/; rename or remove it"
+                    )
+            items += held_out
+        class_root = parts["train"]
+    else:
+        items, class_root = _items(root, root, None), root
+    classes = tuple(sorted({item.label for item in items}))
+    if not items:
+        loose = sum(1 for _ in _image_files(root))
+        found = f"{loose} images, but none in a class folder" if loose else "no images"
+        raise DataError(
+            f"{location} holds {found}; put them into one folder a class, such as {location}/cat/1.jpg"
+        )
+    if len(classes) < 2:
+        raise DataError(
+            f"{location} holds one class, '{classes[0]}'; a classifier needs at least two folders"
+        )
+    empty = [part.name for part in _folders(class_root) if part.name not in classes]
+    problems = tuple(
+        Problem(name, "a class folder without images", "left out of the classes")
+        for name in empty
+        if name.lower() not in (*_VAL_NAMES, "train", "test")
+    )
+    return Source(
+        name=root.resolve().name,
+        location=str(root.resolve()),
+        classes=classes,
+        items=tuple(items),
+        content=lambda path: (root / path).read_bytes(),
+        read=lambda path: decode(root / path),
+        size=lambda path: header_size(root / path),
+        oriented=all(len(name) == 1 or name.isdigit() for name in classes),
+        problems=problems,
+    )
+
+
+def _items(folder: Path, root: Path, split: Split | None) -> list[Item]:
+    return [
+        Item(file.relative_to(root).as_posix(), part.name, split)
+        for part in _folders(folder)
+        if folder != root or part.name.lower() != "test"
+        for file in _image_files(part, deep=True)
+    ]
+
+
+def _folders(folder: Path) -> list[Path]:
+    try:
+        found = [part for part in folder.iterdir() if part.is_dir() and not part.name.startswith(".")]
+    except OSError as problem:
+        raise DataError(f"{folder} cannot be opened: {problem.strerror or problem}") from None
+    return sorted(found, key=lambda part: part.name)
+
+
+def _image_files(folder: Path, deep: bool = False) -> list[Path]:
+    found = []
+    for place, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith(".")) if deep else []
+        for name in sorted(files):
+            if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:
+                found.append(Path(place) / name)
+    return found
+
+
+@cache
+def _digits() -> Source:
+    """The 1,797 handwritten digits of 8x8 pixels that come with scikit-learn; no network is used."""
+    from sklearn.datasets import load_digits
+
+    grey, labels = load_digits(return_X_y=True)
+    pictures = np.round(grey.reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
+
+    def read(path: str) -> Pixels:
+        return np.repeat(pictures[int(path.removeprefix("digits/"))][:, :, None], 3, axis=2)
+
+    return Source(
+        name="digits",
+        location="digits",
+        classes=tuple(str(digit) for digit in range(10)),
+        items=tuple(Item(f"digits/{index:04}", str(label)) for index, label in enumerate(labels)),
+        content=lambda path: read(path).tobytes(),
+        read=read,
+        size=lambda path: (8, 8),
+        oriented=True,
+    )
+
+
+def per_class(items: list[Item] | tuple[Item, ...]) -> Counter[str]:
+    return Counter(item.label for item in items)

@@ -1,0 +1,39 @@
+"""Probabilities of a network for images, one central crop each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from goingdeeper.data.batches import Preprocessing, evaluation_batches
+from goingdeeper.data.pictures import Pictures
+from goingdeeper.data.sources import Item
+
+
+def log_probabilities(
+    net: nn.Module,
+    pictures: Pictures,
+    items: Sequence[Item],
+    preprocessing: Preprocessing,
+    *,
+    batch: int = 128,
+    device: str | torch.device = "cpu",
+    progress: Callable[[int, int], None] | None = None,
+) -> Tensor:
+    """Log of softmax, (N, classes), on the CPU, in the order of the items; the net's mode is restored."""
+    training = net.training
+    net.eval()
+    found = []
+    seen = 0
+    try:
+        with torch.inference_mode():
+            for images in evaluation_batches(pictures, items, preprocessing, batch):
+                found.append(net(images.to(device)).float().log_softmax(1).cpu())
+                seen += len(images)
+                if progress:
+                    progress(seen, len(items))
+    finally:
+        net.train(training)
+    return torch.cat(found)

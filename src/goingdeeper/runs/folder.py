@@ -1,0 +1,104 @@
+"""The run folder: what training writes and everything else reads.
+
+run.json          everything resolved: network, recipe, data, seed, versions, device, and the result
+split.csv         path, class, split: which image went where
+metrics.csv       one row an epoch
+log.jsonl         one object an event
+predictions.csv   the chosen model on the validation images: path, true, predicted, probabilities
+checkpoints/      for resuming
+model/            what people share
+report.html       one file, no network needed
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from goingdeeper.errors import DataError, RunFolderError
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A run folder by its path; nothing is read until asked for."""
+
+    path: Path
+
+    @property
+    def model(self) -> Path:
+        return self.path / "model"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report.html"
+
+    def run(self) -> dict[str, Any]:
+        """run.json. Raises RunFolderError where there is none, DataError where it cannot be read."""
+        file = self.path / "run.json"
+        if not self.path.exists():
+            raise RunFolderError(f"there is no run folder {self.path}; `deeper runs` lists what there is")
+        if not file.is_file():
+            raise RunFolderError(f"{self.path} is not a run folder: it has no run.json")
+        try:
+            run: dict[str, Any] = json.loads(file.read_text("utf-8"))
+        except (ValueError, OSError) as problem:
+            raise DataError(f"{file} cannot be read: {problem}; restore it or train again") from None
+        return run
+
+    def write_run(self, run: Mapping[str, Any]) -> None:
+        write_whole(self.path / "run.json", json.dumps(run, indent=2, ensure_ascii=False) + "\n")
+
+    def metrics(self) -> list[dict[str, float]]:
+        """metrics.csv as numbers, one mapping an epoch; empty before the first epoch has ended."""
+        return [
+            {key: float(value) for key, value in row.items() if value not in ("", None)}
+            for row in self._rows("metrics.csv")
+        ]
+
+    def predictions(self) -> list[dict[str, str]]:
+        """predictions.csv: path, true, predicted, probability, probability_true."""
+        return self._rows("predictions.csv")
+
+    def split(self) -> list[dict[str, str]]:
+        """split.csv: path, class, split ("train" or "val")."""
+        return self._rows("split.csv")
+
+    def write_rows(self, name: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
+        """A CSV file of the folder, written whole or not at all."""
+
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(rows)
+        write_whole(self.path / name, text.getvalue())
+
+    def _rows(self, name: str) -> list[dict[str, str]]:
+        file = self.path / name
+        if not file.is_file():
+            return []
+        with file.open(encoding="utf-8", newline="") as stream:
+            return list(csv.DictReader(stream))
+
+
+def write_whole(file: Path, content: str | bytes) -> None:
+    """Writes a file aside, syncs it and renames it into place, so that it is whole or absent."""
+    aside = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        with aside.open("wb") as stream:
+            stream.write(content.encode("utf-8") if isinstance(content, str) else content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        aside.replace(file)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise

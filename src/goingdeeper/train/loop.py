@@ -1,0 +1,241 @@
+"""The training loop: epochs of steps, a score after each, everything needed to go on kept."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from goingdeeper.data.batches import Batch, Preprocessing, steps_in_epoch, training_batches
+from goingdeeper.data.pictures import Pictures
+from goingdeeper.data.sources import Item
+from goingdeeper.errors import GateError
+from goingdeeper.evaluate.predict import log_probabilities
+from goingdeeper.evaluate.scores import Score, score
+from goingdeeper.nn.build import Net
+from goingdeeper.train.checkpoints import Checkpoint, save_checkpoint
+from goingdeeper.train.events import EpochEnd, Events, Pace
+from goingdeeper.train.objective import Objective
+from goingdeeper.train.recipes import Recipe
+from goingdeeper.train.stopping import StopRequest
+
+
+@dataclass(frozen=True)
+class Job:
+    """What the loop works on."""
+
+    net: Net
+    recipe: Recipe
+    pictures: Pictures
+    train: Sequence[Item]
+    val: Sequence[Item]
+    classes: Sequence[str]
+    preprocessing: Preprocessing
+    seed: int
+    device: str
+
+
+@dataclass
+class Progress:
+    """How far training has come; plain data, so that a checkpoint holds it as JSON.
+
+    step: finished steps of the current epoch. sums: over those steps. rows: metrics.csv's.
+    """
+
+    epoch: int = 1
+    step: int = 0
+    seconds: float = 0.0
+    sums: dict[str, float] = field(default_factory=dict)
+    rows: list[dict[str, float]] = field(default_factory=list)
+    best_epoch: int = 0
+    best_error: float = math.inf
+    best_loss: float = math.inf
+
+
+class Trainer:
+    """The state of a training run: network, optimiser, progress, and the best weights so far."""
+
+    def __init__(self, job: Job, checkpoint: Checkpoint | None = None) -> None:
+        self.job = job
+        self.net = job.net.to(job.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.objective = Objective(self.net, job.recipe.smoothing, job.recipe.head_weight)
+        self.parameters = dict(self.net.named_parameters())
+        self.optimiser = _optimiser(self.parameters, job.recipe)
+        self.progress = Progress()
+        self.best: dict[str, Tensor] = {}
+        if checkpoint:
+            self._restore(checkpoint)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return steps_in_epoch(len(self.job.train), self.job.recipe.batch)
+
+    def run(
+        self, stop: StopRequest, checkpoints: Path, events: Events, epoch_end: Callable[[], None]
+    ) -> None:
+        """Trains until the last epoch or until asked to stop, then saves a checkpoint.
+
+        epoch_end: called after each epoch's checkpoint. Raises GateError, before the update, where the
+        loss is not a number.
+        """
+        while self.progress.epoch <= self.job.recipe.epochs and not stop:
+            finished = self._epoch(stop, events)
+            if finished:
+                end = self._close_epoch()
+            self._save(checkpoints)
+            if finished:
+                epoch_end()
+                events.epoch(end)
+
+    def _epoch(self, stop: StopRequest, events: Events) -> bool:
+        job, progress = self.job, self.progress
+        steps = self.steps_per_epoch
+        self.net.train()
+        batches = training_batches(
+            job.pictures, job.train, job.classes, job.preprocessing, job.recipe.augmentation,
+            batch=job.recipe.batch, seed=job.seed, epoch=progress.epoch, start=progress.step,
+        )  # fmt: skip
+        clock = time.perf_counter()
+        try:
+            while not stop and progress.step < steps:
+                batch = next(batches)
+                loaded = time.perf_counter()
+                values = self._step(batch)
+                now = time.perf_counter()
+                progress.step += 1
+                progress.seconds += now - clock
+                self._add(
+                    {**values, "images": len(batch.labels), "seconds": now - clock, "wait": loaded - clock}
+                )
+                clock = now
+                events.step(self._pace(steps))
+        finally:
+            batches.close()  # type: ignore[attr-defined]
+        return progress.step >= steps
+
+    def _step(self, batch: Batch) -> dict[str, float]:
+        job, progress = self.job, self.progress
+        number = (progress.epoch - 1) * self.steps_per_epoch + progress.step
+        factor = job.recipe.schedule.factor(
+            number, job.recipe.epochs * self.steps_per_epoch, self.steps_per_epoch
+        )
+        for group in self.optimiser.param_groups:
+            group["lr"] = job.recipe.optimiser.rate * factor
+        images = batch.images.to(job.device, non_blocking=True)
+        labels = batch.labels.to(job.device, non_blocking=True)
+        self.optimiser.zero_grad(set_to_none=True)
+        # Dropout draws from torch's global state; each step has a state of its own, so that a resumed run
+        # draws what the uninterrupted one would have.
+        with torch.random.fork_rng(devices=[job.device] if job.device != "cpu" else []):
+            torch.manual_seed((job.seed << 32) + number)
+            loss = self.objective(images, labels)
+        total = float(loss.total.detach())
+        if not math.isfinite(total):
+            raise GateError(
+                f"the loss is {total} at step {progress.step + 1} of epoch {progress.epoch}; nothing was "
+                f"updated with it. Lower the rate: --set rate={job.recipe.optimiser.rate / 5:.3g}"
+            )
+        loss.total.backward()
+        self.optimiser.step()
+        count = len(labels)
+        parts = {f"loss_{name}": count * float(value) for name, value in loss.parts.items()}
+        return {"loss": count * total, **parts, "wrong": float(loss.wrong)}
+
+    def _add(self, values: Mapping[str, float]) -> None:
+        sums = self.progress.sums
+        for name, value in values.items():
+            sums[name] = sums.get(name, 0.0) + value
+
+    def _pace(self, steps: int) -> Pace:
+        progress, sums = self.progress, self.progress.sums
+        epochs = self.job.recipe.epochs
+        rate = sums["images"] / sums["seconds"]
+        remaining = (epochs - progress.epoch + 1) * steps - progress.step
+        settled = progress.epoch > 1 or progress.step >= min(10, steps)
+        evaluation = (epochs - progress.epoch + 1) * len(self.job.val) / 3  # a third of a step's work each
+        left = (remaining * self.job.recipe.batch + evaluation) / rate if settled else None
+        return Pace(
+            progress.epoch, epochs, progress.step, steps, sums["loss"] / sums["images"], rate,
+            100 * sums["wait"] / sums["seconds"], left,
+        )  # fmt: skip
+
+    def _close_epoch(self) -> EpochEnd:
+        progress, sums = self.progress, self.progress.sums
+        start = time.perf_counter()
+        found = self.evaluate()
+        progress.seconds += time.perf_counter() - start
+        images = sums["images"]
+        heads = {f"train_loss_{n}": sums[f"loss_{n}"] / images for n in ("main", *self.net.heads)}
+        row = {
+            "epoch": progress.epoch,
+            "train_loss": sums["loss"] / images,
+            **(heads if len(heads) > 1 else {}),
+            "train_error": 100 * sums["wrong"] / images,
+            "val_loss": found.cross_entropy,
+            "val_error": found.top1_error,
+            "learning_rate": self.optimiser.param_groups[0]["lr"],
+            "images_per_second": images / sums["seconds"],
+            "data_wait": 100 * sums["wait"] / sums["seconds"],
+            "seconds": progress.seconds,
+        }
+        progress.rows.append(row)
+        if (found.top1_error, found.cross_entropy) < (progress.best_error, progress.best_loss):
+            progress.best_epoch = progress.epoch
+            progress.best_error, progress.best_loss = found.top1_error, found.cross_entropy
+            self.best = {name: value.detach().cpu().clone() for name, value in self.net.state_dict().items()}
+        end = EpochEnd(
+            progress.epoch, self.job.recipe.epochs, row["train_loss"], row["val_loss"],
+            row["val_error"], progress.best_error, progress.seconds,
+        )  # fmt: skip
+        progress.epoch, progress.step, progress.sums = progress.epoch + 1, 0, {}
+        return end
+
+    def evaluate(self) -> Score:
+        job = self.job
+        number = {name: index for index, name in enumerate(job.classes)}
+        labels = torch.tensor([number[item.label] for item in job.val])
+        found = log_probabilities(self.net, job.pictures, job.val, job.preprocessing, device=job.device)
+        return score(found, labels, job.classes)
+
+    def _save(self, folder: Path) -> None:
+        tensors = {f"net.{name}": value for name, value in self.net.state_dict().items()}
+        tensors |= {f"best.{name}": value for name, value in self.best.items()}
+        for name, parameter in self.parameters.items():
+            state = self.optimiser.state.get(parameter, {})
+            if state.get("momentum_buffer") is not None:
+                tensors[f"momentum.{name}"] = state["momentum_buffer"]
+        progress = self.progress
+        number = (progress.epoch - 1) * self.steps_per_epoch + progress.step
+        save_checkpoint(folder, number, dataclasses.asdict(progress), tensors)
+
+    def _restore(self, checkpoint: Checkpoint) -> None:
+        self.progress = Progress(**checkpoint.progress)
+        parts: dict[str, dict[str, Tensor]] = {"net": {}, "best": {}, "momentum": {}}
+        for full, value in checkpoint.tensors.items():
+            part, _, name = full.partition(".")
+            parts[part][name] = value
+        self.net.load_state_dict(parts["net"])
+        self.best = parts["best"]
+        for name, value in parts["momentum"].items():
+            parameter = self.parameters[name]
+            buffer = torch.empty_like(parameter).copy_(value)
+            self.optimiser.state[parameter]["momentum_buffer"] = buffer
+
+
+def _optimiser(parameters: Mapping[str, Tensor], recipe: Recipe) -> torch.optim.SGD:
+    """Two groups: weights of convolutions and fully connected layers decay, biases and norms do not."""
+    sgd = recipe.optimiser
+    weights = [value for value in parameters.values() if value.ndim > 1]
+    others = [value for value in parameters.values() if value.ndim <= 1]
+    groups: list[dict[str, Any]] = [{"params": weights}, {"params": others, "weight_decay": 0.0}]
+    return torch.optim.SGD(
+        groups, lr=sgd.rate, momentum=sgd.momentum, nesterov=sgd.nesterov and sgd.momentum > 0,
+        weight_decay=sgd.weight_decay, fused=True,
+    )  # fmt: skip

@@ -1,0 +1,377 @@
+"""One training run from a source of images to a finished run folder, or on from where it was stopped."""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+import shlex
+import statistics
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from goingdeeper.cost.counts import cost
+from goingdeeper.data.batches import Preprocessing
+from goingdeeper.data.pictures import Survey, mean_and_std, survey
+from goingdeeper.data.sources import Source, open_source
+from goingdeeper.data.split import Division, divide, fingerprint
+from goingdeeper.errors import DataError, Interrupted, ResourceError, RunFolderError
+from goingdeeper.evaluate.predict import log_probabilities
+from goingdeeper.evaluate.scores import Score, score
+from goingdeeper.nn.build import Net, build
+from goingdeeper.notation import to_data
+from goingdeeper.runs.folder import RunFolder
+from goingdeeper.runs.model import load_model, save_model
+from goingdeeper.train.checkpoints import newest_checkpoint
+from goingdeeper.train.events import Events
+from goingdeeper.train.loop import Job, Trainer
+from goingdeeper.train.plan import Plan, Reason, Wishes, choose_device, choose_network, choose_recipe
+from goingdeeper.train.recipes import Recipe, change, recipe
+from goingdeeper.train.stopping import StopRequest, stop_requests
+from goingdeeper.version import __version__
+
+RUNS = Path("runs")
+
+
+def train(wishes: Wishes, out: Path | None = None, events: Events | None = None) -> RunFolder:
+    """Trains a network and writes a run folder; an unfinished run of the same wishes and data goes on.
+
+    Raises UsageError, DataError or ResourceError before anything is written; Interrupted, with everything
+    finished saved, after Ctrl-C or SIGTERM.
+    """
+    events = events or Events()
+    source = open_source(wishes.source)
+    device = choose_device(wishes.device)
+    plan = choose_network(wishes, source, device.value)
+    bad_share = change(recipe(wishes.recipe), dict(wishes.settings)).bad_share
+    found = survey(source, plan.size, bad_share, events.reading)
+    division = divide(source, found.digests, wishes.seed)
+    _check_classes(source, division)
+    chosen, reasons = choose_recipe(wishes, plan.network, source, len(division.train))
+    resolved = _resolved(wishes, source, found, division, plan, chosen, [device, *plan.reasons, *reasons])
+    folder, going_on = _folder(wishes, out, resolved)
+    with _locked(folder):
+        if going_on:
+            resolved = {**folder.run(), "status": "running"}
+        folder.path.mkdir(parents=True, exist_ok=True)
+        folder.write_run(resolved)
+        folder.write_rows(
+            "split.csv",
+            ("path", "class", "split"),
+            [(i.path, i.label, side) for side in ("train", "val") for i in getattr(division, side)],
+        )
+        _announce(events, resolved, found, folder, going_on)
+        mean, std = mean_and_std(found.pictures, division.train)
+        job = Job(
+            build(plan.network, seed=wishes.seed), chosen, found.pictures, division.train, division.val,
+            source.classes, Preprocessing(plan.size, mean, std), wishes.seed, device.value,
+        )  # fmt: skip
+        _run(job, folder, resolved, source, events)
+    return folder
+
+
+def _run(job: Job, folder: RunFolder, run: dict[str, Any], source: Source, events: Events) -> None:
+    checkpoint = newest_checkpoint(folder.checkpoints)
+    try:
+        with stop_requests() as stop:
+            trainer = Trainer(job, checkpoint)
+            if checkpoint:
+                progress = trainer.progress
+                events.note(f"going on from epoch {progress.epoch}, step {progress.step}")
+            trainer.run(stop, folder.checkpoints, events, lambda: _write_metrics(folder, trainer))
+            if stop:
+                _interrupt(folder, run, trainer, stop)
+            _finish(trainer, folder, run, source)
+    except torch.OutOfMemoryError:
+        raise ResourceError(
+            f"not enough memory on {job.device} for a batch of {job.recipe.batch}; "
+            f"give --batch {max(1, job.recipe.batch // 2)}"
+        ) from None
+    finally:
+        events.close()
+
+
+def _interrupt(folder: RunFolder, run: dict[str, Any], trainer: Trainer, stop: StopRequest) -> None:
+    folder.write_run({**run, "status": "interrupted"})
+    progress = trainer.progress
+    raise Interrupted(
+        f"interrupted; everything is saved up to epoch {progress.epoch}, step {progress.step}. "
+        f"Go on with: {run['command']}",
+        stop.signal or 2,
+    )
+
+
+def _finish(trainer: Trainer, folder: RunFolder, run: dict[str, Any], source: Source) -> None:
+    """The best epoch's weights become the model; their predictions and score end the run."""
+    job, progress = trainer.job, trainer.progress
+    trainer.net.load_state_dict(trainer.best)
+    number = {name: index for index, name in enumerate(job.classes)}
+    labels = torch.tensor([number[item.label] for item in job.val])
+    found = log_probabilities(trainer.net, job.pictures, job.val, job.preprocessing, device=job.device)
+    final = score(found, labels, job.classes)
+    likely = found.exp()
+    folder.write_rows(
+        "predictions.csv",
+        ("path", "true", "predicted", "probability", "probability_true"),
+        [
+            (
+                item.path,
+                item.label,
+                job.classes[int(row.argmax())],
+                f"{float(row.max()):.6f}",
+                f"{float(row[number[item.label]]):.6f}",
+            )
+            for item, row in zip(job.val, likely, strict=True)
+        ],
+    )
+    scores = _scores(final)
+    save_model(
+        folder.model,
+        trainer.net,
+        trainer.best,
+        tuple(job.classes),
+        job.preprocessing,
+        source.read(job.val[0].path),
+        {
+            "scores": scores,
+            "provenance": {
+                "data": source.name,
+                "data_fingerprint": run["data"]["fingerprint"],
+                "trained": run["started"],
+                "epoch": progress.best_epoch,
+                "goingdeeper": __version__,
+                "command": run["command"],
+            },
+        },
+    )
+    images = len(job.train) // job.recipe.batch * job.recipe.batch or len(job.train)
+    rates = [row["images_per_second"] for row in progress.rows]
+    result = {
+        "epochs": job.recipe.epochs,
+        "best_epoch": progress.best_epoch,
+        "seconds": round(progress.seconds, 1),
+        "images_per_second": round(statistics.median(rates), 1),
+        "images_per_epoch": images,
+        **scores,
+        "latency_ms": _latency(load_model(folder.path).net, job),
+    }
+    folder.write_run({**run, "status": "finished", "result": result})
+
+
+def _scores(final: Score) -> dict[str, Any]:
+    return {
+        "protocol": final.protocol,
+        "images": final.images,
+        "top1_error": final.top1_error,
+        "top5_error": final.top5_error,
+        "interval_95": list(final.interval_95),
+        "cross_entropy": final.cross_entropy,
+    }
+
+
+def _latency(net: Net, job: Job, repeats: int = 30) -> dict[str, Any]:
+    """Milliseconds for one image on the CPU through the model as saved."""
+    image = job.preprocessing.views([job.pictures[job.val[0].path]])
+    taken = []
+    with torch.inference_mode():
+        for _ in range(repeats + 5):
+            start = time.perf_counter()
+            net(image)
+            taken.append(1000 * (time.perf_counter() - start))
+    taken = sorted(taken[5:])
+    return {
+        "batch": 1,
+        "p50": round(statistics.median(taken), 2),
+        "p90": round(taken[int(0.9 * len(taken))], 2),
+        "device": "cpu",
+        "threads": torch.get_num_threads(),
+    }
+
+
+def _write_metrics(folder: RunFolder, trainer: Trainer) -> None:
+    rows = trainer.progress.rows
+    folder.write_rows("metrics.csv", rows[0], [[f"{value:.6g}" for value in row.values()] for row in rows])
+
+
+def _check_classes(source: Source, division: Division) -> None:
+    present = {item.label for item in division.train}
+    for name in source.classes:
+        if name not in present:
+            raise DataError(
+                f"class '{name}' of {source.name} has no readable image to train on; add some or remove it"
+            )
+
+
+def _resolved(
+    wishes: Wishes, source: Source, found: Survey, division: Division, plan: Plan, chosen: Recipe,
+    reasons: list[Reason],
+) -> dict[str, Any]:  # fmt: skip
+    counted = cost(plan.network)
+    train, val = Counter(i.label for i in division.train), Counter(i.label for i in division.val)
+    sizes = sorted(found.sizes.values(), key=lambda size: size[0] * size[1])
+    return {
+        "schema": 1,
+        "version": __version__,
+        "status": "running",
+        "started": datetime.now().isoformat(timespec="seconds"),
+        "command": command(wishes),
+        "wishes": {**dataclasses.asdict(wishes), "settings": dict(wishes.settings)},
+        "reasons": [dataclasses.asdict(reason) for reason in reasons],
+        "network": plan.network.name,
+        "params": counted.params_with_heads,
+        "macs": counted.macs,
+        "description": to_data(plan.network),
+        "classes": list(source.classes),
+        "data": {
+            "source": wishes.source,
+            "location": source.location,
+            "name": source.name,
+            "images": len(source.items),
+            "train": len(division.train),
+            "val": len(division.val),
+            "per_class": {name: {"train": train[name], "val": val[name]} for name in source.classes},
+            "sizes": {"smallest": sizes[0], "median": sizes[len(sizes) // 2], "largest": sizes[-1]},
+            "split": division.rule,
+            "duplicates": division.duplicates,
+            "problems": [dataclasses.asdict(p) for p in (*found.problems, *division.problems)],
+            "fingerprint": fingerprint(division.train + division.val, found.digests),
+        },
+        "recipe": dataclasses.asdict(chosen),
+        "seed": wishes.seed,
+        "device": plan.device,
+        "threads": torch.get_num_threads(),
+        "versions": {
+            "goingdeeper": __version__,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+        },
+        "machine": f"{platform.system()} {platform.machine()}",
+        "result": None,
+    }
+
+
+def command(wishes: Wishes) -> str:
+    """The command line that repeats a run."""
+    words = ["deeper", "train", wishes.source]
+    standard = Wishes(wishes.source)
+    for name in ("model", "recipe", "epochs", "batch", "size", "seed", "device"):
+        value = getattr(wishes, name)
+        if value != getattr(standard, name):
+            words += [f"--{name}", str(value)]
+    for key, value in wishes.settings:
+        words += ["--set", f"{key}={value}"]
+    return shlex.join(words)
+
+
+def _folder(wishes: Wishes, out: Path | None, resolved: dict[str, Any]) -> tuple[RunFolder, bool]:
+    """Where the run goes, and whether it goes on from an unfinished one there."""
+    if out is not None:
+        folder = RunFolder(out)
+        if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+            resolved["command"] += f" --out {shlex.quote(str(out))}"
+            return folder, False
+        if not (out / "run.json").is_file():
+            raise RunFolderError(f"{out} is there already and is not a run folder; give another --out")
+        old = folder.run()
+        if old.get("status") == "finished":
+            raise RunFolderError(f"{out} holds a finished run, which is kept; give another --out")
+        differing = _differences(old, resolved)
+        if differing:
+            raise RunFolderError(
+                f"{out} holds an unfinished run of other settings ({differing}); give another --out"
+            )
+        return folder, True
+    for path in sorted(RUNS.glob("*/run.json"), reverse=True):
+        folder = RunFolder(path.parent)
+        try:
+            old = folder.run()
+        except DataError:
+            continue
+        if old.get("status") in ("running", "interrupted") and not _differences(old, resolved):
+            if not _in_use(folder):
+                return folder, True
+    name = f"{datetime.now():%Y-%m-%d_%H-%M-%S}_{resolved['network']}_{resolved['data']['name']}"
+    path = RUNS / name
+    for again in range(2, 1000):
+        if not path.exists():
+            break
+        path = RUNS / f"{name}-{again}"
+    return RunFolder(path), False
+
+
+def _differences(old: dict[str, Any], new: dict[str, Any]) -> str:
+    """What differs between two runs' settings, as `epochs 10, now 20`; empty if they are the same run."""
+    found = []
+    before, now = old.get("wishes", {}), new["wishes"]
+    for key in now:
+        if before.get(key) != now[key]:
+            found.append(f"{key} {before.get(key)}, now {now[key]}")
+    if not found:
+        for key in ("version", "description", "recipe", "seed", "device"):
+            if old.get(key) != _plain(new[key]):
+                found.append(f"another {key}")
+        if old.get("data", {}).get("fingerprint") != new["data"]["fingerprint"]:
+            found.append("the images have changed")
+    return "; ".join(found)
+
+
+def _plain(value: Any) -> Any:
+    import json
+
+    return json.loads(json.dumps(value))
+
+
+@contextmanager
+def _locked(folder: RunFolder) -> Iterator[None]:
+    """Keeps a second process out of the folder; the system lets go of the lock when the process ends."""
+    folder.path.mkdir(parents=True, exist_ok=True)
+    with (folder.path / ".lock").open("w") as handle:
+        if not _lock(handle):
+            raise RunFolderError(
+                f"{folder.path} is being trained by another process; wait for it, or give --out"
+            )
+        yield
+
+
+def _in_use(folder: RunFolder) -> bool:
+    with (folder.path / ".lock").open("w") as handle:
+        return not _lock(handle)
+
+
+def _lock(handle: Any) -> bool:
+    try:
+        import fcntl
+    except ImportError:  # not on Windows; there nothing keeps a second process out
+        return True
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _announce(events: Events, run: dict[str, Any], found: Survey, folder: RunFolder, going_on: bool) -> None:
+    data, chosen = run["data"], run["recipe"]
+    lost = [p for p in found.problems if p.action == "left out"]
+    for problem in lost[:5]:
+        events.note(f"left out: {problem.problem}")
+    if len(lost) > 5:
+        events.note(f"left out: {len(lost) - 5} more, listed in {folder.path / 'run.json'}")
+    events.note(
+        f"{data['images']:,} images, {len(run['classes'])} classes · {data['train']:,} train / "
+        f"{data['val']:,} validation ({data['split']}) -> {folder.path / 'split.csv'}"
+    )
+    size = run["description"]["input"]
+    events.note(
+        f"{run['network']} at {size[2]}x{size[1]} · {run['params'] / 1e6:.2f} M parameters, "
+        f"{run['macs'] / 1e9:.2f} G multiply-adds · from scratch · {run['device']}, {run['threads']} threads"
+    )
+    for reason in run["reasons"]:
+        events.note(f"  {reason['what']:<7} {reason['value']:<18} {reason['why']}")
+    events.note(f"{'going on in' if going_on else 'writing'} {folder.path} · {chosen['epochs']} epochs")

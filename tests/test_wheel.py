@@ -79,7 +79,7 @@ def test_holds_the_package_and_nothing_else(wheel: Path) -> None:
     assert {name for name in names if ".dist-info/" not in name} == package
     assert "goingdeeper/py.typed" in names
     assert any(name.startswith("goingdeeper/published/") and name.endswith(".toml") for name in names)
-    assert any(name.startswith("goingdeeper/report/") and name.endswith(".jinja") for name in names)
+    assert any(name.startswith("goingdeeper/reports/") and name.endswith(".jinja") for name in names)
 
 
 def test_carries_its_licence(wheel: Path) -> None:

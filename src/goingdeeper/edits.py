@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from goingdeeper.errors import unknown
+from goingdeeper.errors import DescriptionError, unknown
 from goingdeeper.layers import Chain, Concat, Conv, Layer, Named, Network, Residual
 
 
@@ -21,6 +21,20 @@ def without_heads(network: Network) -> Network:
 def rewrite(network: Network, edit: Callable[[Layer], Layer]) -> Network:
     """The network with every layer, innermost first, replaced by `edit(layer)`; heads are left alone."""
     return replace(network, layers=_rewrite_named(network.layers, edit))
+
+
+def rewrite_layer(layer: Layer, edit: Callable[[Layer], Layer]) -> Layer:
+    """A layer with everything in it, innermost first, and then itself replaced by `edit(layer)`."""
+    match layer:
+        case Chain():
+            layer = Chain(_rewrite_named(layer.layers, edit))
+        case Concat():
+            layer = Concat(_rewrite_named(layer.branches, edit))
+        case Residual():
+            layer = replace(
+                layer, body=_rewrite_named(layer.body, edit), shortcut=rewrite_layer(layer.shortcut, edit)
+            )
+    return edit(layer)
 
 
 def replace_layer(network: Network, name: str, layer: Layer) -> Network:
@@ -39,9 +53,14 @@ def without_shortcuts(network: Network) -> Network:
 
 
 def plain(block: Residual) -> Chain:
-    """One residual block without its shortcut."""
+    """One residual block without its shortcut.
+
+    Raises DescriptionError where the block does not end in a convolution that could take its ReLU.
+    """
     *before, (name, last) = block.body
-    if block.relu and isinstance(last, Conv):
+    if block.relu:
+        if not isinstance(last, Conv):
+            raise DescriptionError(f"'{name}' ends a residual block but is no convolution to take its ReLU")
         last = replace(last, relu=True)
     return Chain((*before, (name, last)))
 
@@ -52,26 +71,13 @@ def stride_on_3x3(network: Network) -> Network:
 
 
 def _v1_5(block: Residual) -> Residual:
-    body = dict(block.body)
-    first, second = body["conv1"], body["conv2"]
-    if not isinstance(first, Conv) or not isinstance(second, Conv) or first.kernel != 1:
-        return block
-    body["conv1"], body["conv2"] = replace(first, stride=1), replace(second, stride=first.stride)
-    return replace(block, body=tuple(body.items()))
+    match block.body:
+        case ((a, Conv(kernel=1 | (1, 1)) as first), (b, Conv() as second), *rest):
+            moved = replace(first, stride=1), replace(second, stride=first.stride * second.stride)
+            return replace(block, body=((a, moved[0]), (b, moved[1]), *rest))
+        case _:
+            return block
 
 
 def _rewrite_named(layers: Named, edit: Callable[[Layer], Layer]) -> Named:
-    return tuple((name, _rewrite(layer, edit)) for name, layer in layers)
-
-
-def _rewrite(layer: Layer, edit: Callable[[Layer], Layer]) -> Layer:
-    match layer:
-        case Chain():
-            layer = Chain(_rewrite_named(layer.layers, edit))
-        case Concat():
-            layer = Concat(_rewrite_named(layer.branches, edit))
-        case Residual():
-            layer = replace(
-                layer, body=_rewrite_named(layer.body, edit), shortcut=_rewrite(layer.shortcut, edit)
-            )
-    return edit(layer)
+    return tuple((name, rewrite_layer(layer, edit)) for name, layer in layers)

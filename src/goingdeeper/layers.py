@@ -16,10 +16,13 @@ Pair: TypeAlias = tuple[int, int]
 Sides: TypeAlias = tuple[int, int, int, int]
 """Padding at the top, bottom, left and right, in pixels."""
 
-# Names that torch modules or their containers use themselves.
+# Names that torch modules or their containers use themselves; all that start so, or are one of these.
+_RESERVED_STARTS = ("_", "get_", "set_", "register_", "named_", "load_state_dict")
 _RESERVED = frozenset(
-    "add_module apply bfloat16 buffers children clear compile cpu cuda double eval float forward half heads "
-    "items keys modules parameters pop shortcut state_dict to train training type update values".split()
+    "T_destination add_module append apply bfloat16 buffers call_super_init children clear compile cpu cuda "
+    "double dump_patches eval extend extra_repr float forward half heads insert ipu items keys modules mtia "
+    "parameters pop requires_grad_ share_memory shortcut state_dict to to_empty train training type update "
+    "values xpu zero_grad".split()
 )
 
 
@@ -30,6 +33,10 @@ class BatchNorm:
     eps: float = 1e-5
     momentum: float = 0.1
     scale: bool = True
+
+    def __post_init__(self) -> None:
+        _within(self, 0, "eps")
+        _within(self, 0, "momentum", most=1)
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,10 @@ class Conv:
     norm: BatchNorm | None = None
     relu: bool = True
 
+    def __post_init__(self) -> None:
+        _within(self, 1, "filters", "kernel", "stride", "groups")
+        _within(self, 0, "padding")
+
 
 @dataclass(frozen=True)
 class MaxPool:
@@ -58,6 +69,9 @@ class MaxPool:
     stride: int = 1
     padding: int | Sides | None = None
     ceil: bool = False
+
+    def __post_init__(self) -> None:
+        _window(self)
 
 
 @dataclass(frozen=True)
@@ -69,6 +83,9 @@ class AvgPool:
     padding: int | Sides | None = None
     ceil: bool = False
     count_padding: bool = True
+
+    def __post_init__(self) -> None:
+        _window(self)
 
 
 @dataclass(frozen=True)
@@ -85,6 +102,9 @@ class LRN:
     beta: float = 0.75
     k: float = 1.0
 
+    def __post_init__(self) -> None:
+        _within(self, 1, "size")
+
 
 @dataclass(frozen=True)
 class Linear:
@@ -94,10 +114,16 @@ class Linear:
     bias: bool = True
     relu: bool = False
 
+    def __post_init__(self) -> None:
+        _within(self, 1, "features")
+
 
 @dataclass(frozen=True)
 class Dropout:
     rate: float
+
+    def __post_init__(self) -> None:
+        _within(self, 0, "rate", most=1)
 
 
 @dataclass(frozen=True)
@@ -116,6 +142,9 @@ class ZeroPad:
     filters: int
     stride: int = 1
     side: Literal["after", "both"] = "after"
+
+    def __post_init__(self) -> None:
+        _within(self, 1, "filters", "stride")
 
 
 @dataclass(frozen=True, init=False)
@@ -218,12 +247,12 @@ class Network:
         object.__setattr__(self, "init", init or Initialisation())
 
     def _repr_html_(self) -> str:
-        from goingdeeper.cost.table import table
+        from goingdeeper.costs.table import table
 
         return table(self, style="html")
 
     def _repr_svg_(self) -> str:
-        from goingdeeper.cost.draw import draw
+        from goingdeeper.costs.draw import draw
 
         return draw(self)
 
@@ -235,10 +264,12 @@ def named(layers: Names) -> Named:
         raise DescriptionError("an empty chain or branch; use Identity() where nothing happens")
     names = [name for name, _ in pairs]
     for name in names:
-        if name in _RESERVED or not name or name.startswith("_"):
+        if name in _RESERVED or name.startswith(_RESERVED_STARTS):
             raise DescriptionError(f"'{name}' cannot be a layer's name: torch uses it itself")
         if "." in name:
             raise DescriptionError(f"'{name}': a dot separates levels of an address, so no name has one")
+        if not name.isprintable() or name.split() != [name]:
+            raise DescriptionError(f"{name!r} cannot be a layer's name: it is empty or has blanks in it")
         if names.count(name) > 1:
             raise DescriptionError(f"two layers are called '{name}'")
     return tuple((name, _layer(layer)) for name, layer in pairs)
@@ -277,3 +308,22 @@ def sides(layer: Conv | MaxPool | AvgPool) -> Sides:
     if isinstance(layer.padding, int):
         return (layer.padding,) * 4
     return layer.padding
+
+
+def _window(pool: MaxPool | AvgPool) -> None:
+    _within(pool, 1, "kernel", "stride")
+    _within(pool, 0, "padding")
+    height, width = pair(pool.kernel)
+    top, bottom, left, right = sides(pool)
+    if max(top, bottom) > height // 2 or max(left, right) > width // 2:
+        # Beyond that a window could lie in the padding alone; torch has the same rule.
+        raise DescriptionError(f"{type(pool).__name__}: the padding is more than half of the kernel")
+
+
+def _within(record: object, least: float, *names: str, most: float = float("inf")) -> None:
+    for name in names:
+        value = getattr(record, name)
+        for number in value if isinstance(value, tuple) else (value,):
+            if not isinstance(number, str | None) and not least <= number <= most:
+                limit = f"at least {least}" if number < least else f"at most {most}"
+                raise DescriptionError(f"{type(record).__name__}: {name} is {number}; it must be {limit}")

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import json
-from typing import Any
+import math
+from functools import cache
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from goingdeeper import layers
 from goingdeeper.errors import DescriptionError
-from goingdeeper.layers import CONTAINERS, LEAVES, Initialisation, Layer, Named, Network
+from goingdeeper.layers import CONTAINERS, LEAVES, BatchNorm, Draw, Initialisation, Layer, Named, Network
 
-_KINDS: dict[str, Any] = {kind.__name__: kind for kind in (*LEAVES, *CONTAINERS)}
-_PARTS: dict[str, Any] = {"BatchNorm": layers.BatchNorm, "Draw": layers.Draw}
+_LAYERS: dict[str, Any] = {kind.__name__: kind for kind in (*LEAVES, *CONTAINERS)}
+_PARTS: dict[str, Any] = {kind.__name__: kind for kind in (BatchNorm, Draw, Initialisation)}
 _NAMED = ("layers", "branches", "body", "heads")
 
 
@@ -23,8 +26,8 @@ def to_json(network: Network) -> str:
 def from_json(text: str) -> Network:
     """The network that `to_json` wrote. Raises DescriptionError, naming the place, for anything else."""
     try:
-        data = json.loads(text)
-    except ValueError as problem:
+        data = json.loads(text, object_pairs_hook=_object)
+    except (ValueError, RecursionError) as problem:
         raise DescriptionError(f"not a network description: {problem}") from None
     return from_data(data)
 
@@ -42,23 +45,13 @@ def to_data(network: Network) -> dict[str, Any]:
 
 
 def from_data(data: Any) -> Network:
-    """The network that `to_data` gave as plain data."""
-    if not isinstance(data, dict) or not isinstance(data.get("layers"), dict):
+    """The network that `to_data` gave as plain data. Raises DescriptionError, naming the place."""
+    if not isinstance(data, dict):
         raise DescriptionError("not a network description: an object with 'name' and 'layers' is expected")
-    unknown = set(data) - {field.name for field in dataclasses.fields(Network)}
-    if unknown:
-        raise DescriptionError(f"a network description has no field '{sorted(unknown)[0]}'")
     try:
-        return Network(
-            str(data["name"]),
-            _names(data["layers"], "layers"),
-            _names(data.get("heads", {}), "heads"),
-            tuple(int(size) for size in data["input"]),  # type: ignore[arg-type]  # Network checks the length
-            int(data["classes"]),
-            _init(data.get("init", {})),
-        )
-    except (KeyError, TypeError, ValueError) as problem:
-        raise DescriptionError(f"not a network description: {problem!r}") from None
+        return Network(**_fields(Network, data, ""))
+    except RecursionError:
+        raise DescriptionError("not a network description: it is nested too deeply") from None
 
 
 def _named(pairs: Named) -> dict[str, Any]:
@@ -78,42 +71,86 @@ def _record(record: Any) -> dict[str, Any]:
     return {"kind": type(record).__name__, **fields}
 
 
-def _names(data: Any, place: str) -> dict[str, Any]:
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in found if names.count(name) > 1)
+        raise DescriptionError(f"not a network description: '{twice}' is there twice in one object")
+    return found
+
+
+def _names(data: Any, place: str) -> dict[str, Layer]:
     if not isinstance(data, dict):
-        raise DescriptionError(f"{place}: named layers are expected, not {data!r}")
-    return {name: _layer(inner, f"{place}.{name}") for name, inner in data.items()}
+        raise DescriptionError(f"{place}: layers by name are expected, not {data!r:.40}")
+    return {name: _build(inner, _LAYERS, f"{place}.{name}") for name, inner in data.items()}
 
 
-def _layer(data: Any, place: str) -> Layer:
-    kind = data.get("kind") if isinstance(data, dict) else None
-    if kind not in _KINDS:
-        raise DescriptionError(f"{place}: '{kind}' is not a kind of layer; the kinds are {', '.join(_KINDS)}")
-    layer: Layer = _build(_KINDS[kind], data, place)
-    return layer
-
-
-def _build(kind: Any, data: dict[str, Any], place: str) -> Any:
-    known = {field.name for field in dataclasses.fields(kind)}
-    values: dict[str, Any] = {}
-    for name, value in data.items():
-        if name == "kind":
-            continue
-        if name not in known:
-            raise DescriptionError(f"{place}: {kind.__name__} has no field '{name}'")
-        if name in _NAMED:
-            values[name] = _names(value, place)
-        elif isinstance(value, dict):
-            part = value.get("kind")
-            inner = f"{place}.{name}"
-            values[name] = _build(_PARTS[part], value, inner) if part in _PARTS else _layer(value, inner)
-        else:
-            values[name] = tuple(value) if isinstance(value, list) else value
+def _build(data: Any, kinds: dict[str, Any], place: str) -> Any:
+    kind = data.get("kind") if isinstance(data, dict) else data
+    if not isinstance(data, dict) or not isinstance(kind, str) or kind not in kinds:
+        raise DescriptionError(f"{place}: {kind!r:.40} is no kind of layer; the kinds are {', '.join(kinds)}")
+    values = _fields(kinds[kind], {name: value for name, value in data.items() if name != "kind"}, place)
     try:
-        return kind(**values)
-    except TypeError as problem:
+        return kinds[kind](**values)
+    except DescriptionError as problem:
         raise DescriptionError(f"{place}: {problem}") from None
 
 
-def _init(data: dict[str, Any]) -> Initialisation:
-    init: Initialisation = _build(Initialisation, data, "init")
-    return init
+def _fields(kind: Any, data: dict[str, Any], place: str) -> dict[str, Any]:
+    """A record's arguments, each checked against the type that its field declares."""
+    types, required = _signature(kind)
+    record = f"{place}: {kind.__name__}" if place else "a network description"
+    for name in (*data, *required):
+        if name not in types:
+            raise DescriptionError(f"{record} has no field '{name}'; it has {', '.join(types)}")
+        if name not in data:
+            raise DescriptionError(f"{record} needs the field '{name}'")
+    values: dict[str, Any] = {}
+    for name, value in data.items():
+        inner = f"{place}.{name}" if place else name
+        if name in _NAMED:
+            values[name] = _names(value, place or name)
+            continue
+        if isinstance(value, dict):
+            value = _build(value, _LAYERS | _PARTS, inner)
+        elif isinstance(value, list):
+            value = tuple(value)
+        if not _fits(value, types[name]):
+            shown = f"{data[name]!r:.40}"
+            raise DescriptionError(f"{inner}: {shown} does not fit; {_words(types[name])} is expected")
+        values[name] = value
+    return values
+
+
+@cache
+def _signature(kind: Any) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """A record's fields with their types, and the names of those that have no default."""
+    parameters = inspect.signature(kind).parameters.values()
+    return get_type_hints(kind), tuple(p.name for p in parameters if p.default is p.empty)
+
+
+def _fits(value: Any, declared: Any) -> bool:
+    origin, inner = get_origin(declared), get_args(declared)
+    if origin in (Union, UnionType):
+        return any(_fits(value, one) for one in inner)
+    if origin is Literal:
+        return isinstance(value, str) and value in inner
+    if origin is tuple:
+        return isinstance(value, tuple) and len(value) == len(inner) and all(map(_fits, value, inner))
+    if declared is float:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if declared is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, declared)
+
+
+def _words(declared: Any) -> str:
+    origin, inner = get_origin(declared), get_args(declared)
+    if origin in (Union, UnionType):
+        return " or ".join(map(_words, inner))
+    if origin is Literal:
+        return " or ".join(map(repr, inner))
+    if origin is tuple:
+        return f"[{', '.join(map(_words, inner))}]"
+    return "null" if declared is type(None) else str(declared.__name__)

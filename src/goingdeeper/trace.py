@@ -108,7 +108,7 @@ def smallest_input(network: Network) -> int | None:
         try:
             for _ in _steps(replace(network, input=(network.input[0], side, side))):
                 pass
-        except _TooSmall:
+        except (_TooSmall, ShapeError):  # branches may meet at some sizes and not at others
             continue
         return side
     return None
@@ -124,12 +124,13 @@ def find(network: Network, address: str) -> Layer:
     here: Layer | None = None
     parts = address.split(".")
     level: Named = network.layers
+    above: list[str] = []
     if parts[0] == "heads" and network.heads:
-        level, parts = network.heads, parts[1:]
+        level, above, parts = network.heads, ["heads"], parts[1:]
     for depth, part in enumerate(parts):
         inner = dict(level)
         if part not in inner:
-            before = ".".join(parts[:depth])
+            before = ".".join(above + parts[:depth])
             shown = ", ".join(list(inner)[:12]) + (", ..." if len(inner) > 12 else "")
             raise unknown(
                 f"address in {network.name}{' at ' + before if before else ''}:",

@@ -6,8 +6,8 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from goingdeeper.cost.layout import Sheet, entry, runs, sheet, terminal, titled
-from goingdeeper.cost.marks import NOTE, ROUND, Line, Part, Piece, down, stack, text_width
+from goingdeeper.costs.layout import Sheet, entry, runs, sheet, terminal, titled
+from goingdeeper.costs.marks import NOTE, ROUND, Line, Part, Piece, down, stack, text_width
 from goingdeeper.layers import Layer, Network
 from goingdeeper.trace import Step, dims
 

@@ -6,12 +6,12 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import TypeVar
 
-from goingdeeper.cost.captions import amount, amounts, change
-from goingdeeper.cost.columns import whole
-from goingdeeper.cost.counts import cost, total, within
-from goingdeeper.cost.layout import block
-from goingdeeper.cost.marks import LABEL, NOTE, Box, Frame, Line, Mark, Piece, Plus, Text, placed, text_width
-from goingdeeper.cost.svg import QUIET, sample, shape, svg, text
+from goingdeeper.costs.captions import amount, amounts, change
+from goingdeeper.costs.columns import whole
+from goingdeeper.costs.counts import cost, total, within
+from goingdeeper.costs.layout import block
+from goingdeeper.costs.marks import LABEL, NOTE, Box, Frame, Line, Mark, Piece, Plus, Text, placed, text_width
+from goingdeeper.costs.svg import QUIET, sample, shape, svg, text
 from goingdeeper.layers import Network
 from goingdeeper.trace import dims, find, replace_input, trace
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from goingdeeper.cost.counts import Counts, counts, total, within
+from goingdeeper.costs.counts import Counts, counts, total, within
 from goingdeeper.layers import (
     LRN,
     AvgPool,

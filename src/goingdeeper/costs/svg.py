@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from html import escape
 
-from goingdeeper.cost.marks import (
+from goingdeeper.costs.marks import (
     LABEL,
     NOTE,
     PLUS,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from goingdeeper.cost.captions import extras, kind, label, span, tooltip
-from goingdeeper.cost.marks import (
+from goingdeeper.costs.captions import extras, kind, label, span, tooltip
+from goingdeeper.costs.marks import (
     LABEL,
     NOTE,
     NOTED,

@@ -1,0 +1,248 @@
+"""Descriptions as JSON and back, and whatever else JSON may hold refused by place."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from goingdeeper import catalogue
+from goingdeeper.errors import DescriptionError, UsageError
+from goingdeeper.layers import (
+    CLASSES,
+    LRN,
+    AvgPool,
+    BatchNorm,
+    Chain,
+    Concat,
+    Conv,
+    Draw,
+    Dropout,
+    GlobalAvgPool,
+    Identity,
+    Initialisation,
+    Layer,
+    Linear,
+    MaxPool,
+    Network,
+    Residual,
+    ZeroPad,
+)
+from goingdeeper.notation import from_data, from_json, to_data, to_json
+from goingdeeper.trace import trace
+
+NAMES = st.from_regex(r"[a-z0-9][a-z0-9-]{0,4}", fullmatch=True).map(lambda name: f"n{name}")
+COUNTS = st.integers(1, 9)
+RATES = st.floats(0, 1)
+NORMS = st.none() | st.builds(BatchNorm, st.floats(0, 1), RATES, st.booleans())
+LEAVES = st.one_of(
+    st.builds(
+        Conv,
+        COUNTS | st.just(CLASSES),
+        COUNTS | st.tuples(COUNTS, COUNTS),
+        COUNTS,
+        st.none() | COUNTS | st.tuples(COUNTS, COUNTS, COUNTS, COUNTS),
+        COUNTS,
+        st.booleans(),
+        NORMS,
+        st.booleans(),
+    ),
+    st.builds(MaxPool, COUNTS, COUNTS, st.none() | st.just(0), st.booleans()),
+    st.builds(AvgPool, COUNTS, COUNTS, st.none() | st.just(0), st.booleans(), st.booleans()),
+    st.builds(LRN, COUNTS, RATES, RATES, RATES),
+    st.builds(Linear, COUNTS | st.just(CLASSES), st.booleans(), st.booleans()),
+    st.builds(ZeroPad, COUNTS, COUNTS, st.sampled_from(["after", "both"])),
+    st.builds(Dropout, RATES),
+    st.sampled_from([Identity(), GlobalAvgPool()]),
+)
+
+
+def named(layers: st.SearchStrategy[Layer]) -> st.SearchStrategy[dict[str, Layer]]:
+    return st.dictionaries(NAMES, layers, min_size=1, max_size=3)
+
+
+LAYERS: st.SearchStrategy[Layer] = st.recursive(
+    LEAVES,
+    lambda inner: st.one_of(
+        named(inner).map(Chain),
+        named(inner).map(Concat),
+        st.builds(Residual, named(inner), inner, st.booleans()),
+    ),
+    max_leaves=6,
+)
+NETWORKS = st.builds(
+    Network,
+    st.text(),
+    named(LAYERS),
+    st.just(()) | named(LAYERS),
+    st.tuples(COUNTS, COUNTS, COUNTS),
+    COUNTS,
+    st.builds(
+        Initialisation,
+        st.builds(
+            Draw, st.sampled_from(["normal", "uniform"]), RATES, st.sampled_from(["in", "out", "average"])
+        ),
+    ),
+)
+SMALL = Network(
+    "small",
+    {
+        "conv1": Conv(8, 3, norm=BatchNorm()),
+        "3a": Concat({"1x1": Conv(4, 1), "3x3": {"reduce": Conv(2, 1), "conv": Conv(4, (3, 3))}}),
+        "conv2_1": Residual({"conv1": Conv(8, 3, relu=False)}, Identity()),
+        "pool": GlobalAvgPool(),
+        "dropout": Dropout(0.5),
+        "fc": Linear(CLASSES),
+    },
+    heads={"3a": {"pool": AvgPool(3, 2), "fc": Linear(CLASSES)}},
+    input=(3, 8, 8),
+    classes=5,
+)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 300) | st.floats() | st.text(max_size=3)
+    | st.sampled_from(["Conv", "Chain", "BatchNorm", "classes", "normal"]),
+    lambda inner: st.lists(inner, max_size=4)
+    | st.dictionaries(st.sampled_from(["kind", "layers", "a", "filters", "body"]), inner, max_size=3),
+    max_leaves=5,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("id", catalogue.names())
+def test_every_network_of_the_catalogue_comes_back(id: str) -> None:
+    network = catalogue.network(id)
+    again = from_json(to_json(network))
+    assert again == network
+    assert hash(again) == hash(network)
+
+
+@settings(deadline=None)
+@given(NETWORKS)
+def test_any_network_comes_back(network: Network) -> None:
+    assert from_json(to_json(network)) == network
+    assert from_data(to_data(network)) == network
+
+
+def test_defaults_are_left_out_and_the_kind_is_there() -> None:
+    written = to_data(SMALL)["layers"]
+    assert written["3a"]["branches"]["1x1"] == {"kind": "Conv", "filters": 4, "kernel": 1}
+    assert written["conv1"]["norm"] == {"kind": "BatchNorm"}
+    assert written["fc"] == {"kind": "Linear", "features": "classes"}
+
+
+def test_heads_and_initialisation_may_be_left_out() -> None:
+    data = to_data(SMALL)
+    del data["heads"], data["init"]
+    read = from_data(data)
+    assert (read.heads, read.init) == ((), Initialisation())
+
+
+def places(data: Any, at: tuple = ()) -> list[tuple]:
+    """Every place in plain data, as the keys that lead there."""
+    inside = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
+    return [at, *(place for key, value in inside for place in places(value, (*at, key)))]
+
+
+def changed(data: Any, at: tuple, edit: Any) -> Any:
+    """The data with `edit` at a place, or with what was there taken out where `edit` is an ellipsis."""
+    copy = dict(data) if isinstance(data, dict) else list(data)
+    key, *deeper = at
+    if deeper:
+        copy[key] = changed(copy[key], tuple(deeper), edit)
+    elif edit is ...:
+        del copy[key]
+    else:
+        copy[key] = edit
+    return copy
+
+
+@settings(deadline=None, max_examples=400)
+@given(st.data())
+def test_a_mutation_is_read_or_refused_and_nothing_else(data: st.DataObject) -> None:
+    mutated = to_data(SMALL)
+    for _ in range(data.draw(st.integers(1, 2))):
+        where = data.draw(st.sampled_from(places(mutated)[1:]))
+        mutated = changed(mutated, where, data.draw(JSON | st.just(...)))
+    try:
+        network = from_json(json.dumps(mutated))
+    except DescriptionError as problem:
+        assert "\n" not in str(problem)
+        return
+    assert from_data(to_data(network)) == network
+    try:
+        trace(network)
+    except UsageError:
+        pass
+
+
+@settings(deadline=None)
+@given(JSON | st.text())
+def test_anything_else_is_refused(anything: Any) -> None:
+    with pytest.raises(DescriptionError):
+        from_json(json.dumps(anything))
+    with pytest.raises(DescriptionError):
+        from_data(anything)
+
+
+@settings(deadline=None)
+@given(st.text())
+def test_text_that_is_not_json_is_refused(text: str) -> None:
+    with pytest.raises(DescriptionError, match="not a network description"):
+        from_json(text)
+
+
+@pytest.mark.parametrize(
+    ("where", "edit", "message"),
+    [
+        ("layers", ..., "a network description needs the field 'layers'"),
+        ("name", 3, "name: 3 does not fit; str is expected"),
+        ("classes", "5", "classes: '5' does not fit; int is expected"),
+        ("classes", True, "classes: True does not fit; int is expected"),
+        ("input", [3, 224], "input: [3, 224] does not fit; [int, int, int] is expected"),
+        ("input", "333", "input: '333' does not fit"),
+        ("init", 3, "init: 3 does not fit; Initialisation is expected"),
+        (
+            "init conv fan",
+            "out ",
+            "init.conv.fan: 'out ' does not fit; 'in' or 'out' or 'average' is expected",
+        ),
+        ("color", "red", "a network description has no field 'color'"),
+        ("heads", [], "heads: layers by name are expected, not []"),
+        ("heads 3a layers fc", 0, "heads.3a.fc: 0 is no kind of layer"),
+        ("layers conv1 kind", "Konv", "layers.conv1: 'Konv' is no kind of layer; the kinds are Conv, "),
+        ("layers conv1 kind", ["Conv"], "layers.conv1: ['Conv'] is no kind of layer"),
+        ("layers conv1 kind", "BatchNorm", "layers.conv1: 'BatchNorm' is no kind of layer"),
+        ("layers conv1 filtres", 8, "layers.conv1: Conv has no field 'filtres'; it has filters, "),
+        ("layers conv1 filters", ..., "layers.conv1: Conv needs the field 'filters'"),
+        ("layers conv1 filters", "many", "layers.conv1.filters: 'many' does not fit; int or 'classes' is"),
+        ("layers conv1 stride", 0, "layers.conv1: Conv: stride is 0; it must be at least 1"),
+        ("layers conv1 norm", {"kind": "Identity"}, "layers.conv1.norm: {'kind': 'Identity'} does not fit"),
+        (
+            "layers 3a branches 3x3 layers conv kernel",
+            [[3], 3],
+            "layers.3a.3x3.conv.kernel: [[3], 3] does not",
+        ),
+        ("layers 3a branches", {}, "layers.3a: an empty chain or branch"),
+        ("layers conv2_1 shortcut", ..., "layers.conv2_1: Residual needs the field 'shortcut'"),
+        ("layers dropout rate", float("nan"), "layers.dropout.rate: nan does not fit; float is expected"),
+        ("layers dropout rate", float("inf"), "layers.dropout.rate: inf does not fit"),
+        ("layers type", {"kind": "Identity"}, "'type' cannot be a layer's name"),
+    ],
+)
+def test_what_does_not_fit_is_refused_by_its_place(where: str, edit: Any, message: str) -> None:
+    with pytest.raises(DescriptionError) as caught:
+        from_json(json.dumps(changed(to_data(SMALL), tuple(where.split()), edit)))
+    assert message in str(caught.value)
+
+
+def test_a_name_given_twice_is_refused() -> None:
+    text = to_json(SMALL).replace('"dropout"', '"pool"')
+    with pytest.raises(DescriptionError, match="'pool' is there twice in one object"):
+        from_json(text)
+
+
+@pytest.mark.parametrize("levels", [400, 5_000, 100_000])
+def test_nesting_without_end_is_refused(levels: int) -> None:
+    deep = '{"kind":"Chain","layers":{"a":' * levels + '{"kind":"Identity"}' + "}}" * levels
+    with pytest.raises(DescriptionError, match="not a network description"):
+        from_json(f'{{"name":"deep","layers":{{"a":{deep}}}}}')

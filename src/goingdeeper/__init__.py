@@ -1,0 +1,69 @@
+"""Going Deeper: the Inception and ResNet families, built, measured, trained and explained as published.
+
+Public names are imported when first used, so that importing the package loads no torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from goingdeeper.version import __version__
+
+if TYPE_CHECKING:
+    from goingdeeper.api import Run, evaluate, list_runs, load, report, train
+    from goingdeeper.catalogue import names as list_models
+    from goingdeeper.catalogue import network
+    from goingdeeper.costs.counts import cost
+    from goingdeeper.costs.draw import draw
+    from goingdeeper.costs.table import table
+    from goingdeeper.nn.build import build, create_model
+    from goingdeeper.notation import from_json, to_json
+
+_HOMES = {
+    "Run": "api",
+    "evaluate": "api",
+    "load": "api",
+    "report": "api",
+    "train": "api",
+    "network": "catalogue",
+    "list_models": "catalogue:names",
+    "list_runs": "api",
+    "cost": "costs.counts",
+    "draw": "costs.draw",
+    "table": "costs.table",
+    "build": "nn.build",
+    "create_model": "nn.build",
+    "from_json": "notation",
+    "to_json": "notation",
+}
+
+__all__ = [
+    "Run",
+    "__version__",
+    "build",
+    "cost",
+    "create_model",
+    "draw",
+    "evaluate",
+    "from_json",
+    "list_models",
+    "list_runs",
+    "load",
+    "network",
+    "report",
+    "table",
+    "to_json",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'goingdeeper' has no attribute '{name}'")
+    home, _, original = _HOMES[name].partition(":")
+    return getattr(import_module(f"goingdeeper.{home}"), original or name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,109 @@
+"""The command `deeper`: its verbs, loaded when called, and how errors leave it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from importlib import import_module
+from typing import Any, NoReturn
+
+import click
+
+from goingdeeper.errors import GoingDeeperError, unknown
+from goingdeeper.version import __version__
+
+# Verb -> the module that defines it (under the same name) and the line that `deeper --help` shows for it.
+VERBS = {
+    "demo": ("train", "Train on the embedded digits and write a report; no network is used."),
+    "list": ("show", "List the networks: paper, parameters, multiply-adds, input, published errors."),
+    "show": ("show", "Show a network as its paper's table, or one block of it."),
+    "draw": ("show", "Draw a network, or one block of it, as an SVG picture."),
+    "train": ("train", "Train a classifier on a folder of images."),
+    "evaluate": ("use", "Score a trained run on labelled images."),
+    "predict": ("use", "Classify images with a trained run."),
+    "runs": ("use", "List what has been trained, with scores."),
+}
+
+
+class Verbs(click.Group):
+    """The verbs in the order of `VERBS`; help needs none of their modules."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        module = import_module(f"goingdeeper.cli.{VERBS[cmd_name][0]}")
+        command: click.Command = getattr(module, f"{cmd_name}_command")
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and not args[0].startswith("-") and args[0] not in VERBS:
+            raise unknown("command", args[0], VERBS, "`deeper --help` lists them")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in VERBS.items()])
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="goingdeeper", message="%(prog)s %(version)s")
+def deeper() -> None:
+    """Inception and ResNet networks, exactly as published: show, draw, train, evaluate, predict.
+
+    \b
+    deeper demo                          the whole way on embedded data, in minutes
+    deeper train photos/                 a classifier from a folder of class folders
+    deeper predict runs/... new.jpg      what is on a picture
+    """
+
+
+def main() -> NoReturn:
+    """Runs the command line; errors become one line on stderr and an exit status (see `errors.py`)."""
+    try:
+        status = deeper.main(standalone_mode=False)
+        sys.stdout.flush()
+    except GoingDeeperError as problem:
+        _leave(str(problem), problem.exit_status)
+    except click.exceptions.Abort:
+        _leave("interrupted", 130)
+    except click.ClickException as problem:
+        context = getattr(problem, "ctx", None)
+        place = f" (`{context.command_path} --help` explains)" if context else ""
+        _leave(problem.format_message().rstrip(".") + place, 2)
+    except KeyboardInterrupt:
+        _leave("interrupted", 130)
+    except BrokenPipeError:
+        # Whoever read stdout has gone, `| head` for one; nothing is wrong.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except MemoryError:
+        _leave("not enough memory; a smaller --batch or --size needs less", 5)
+    except OSError as problem:
+        if problem.errno in (errno.ENOSPC, errno.EDQUOT):
+            _leave(f"the disk is full{_at(problem)}; free some space and run the same command again", 5)
+        if problem.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
+            _leave(f"cannot write{_at(problem)}: {problem.strerror}; choose another place", 5)
+        raise
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _at(problem: OSError) -> str:
+    return f" at {problem.filename}" if problem.filename else ""
+
+
+def _leave(message: str, status: int) -> NoReturn:
+    click.echo(f"deeper: {message}", err=True)
+    sys.exit(status)
+
+
+def show_json(document: dict[str, Any]) -> None:
+    """One JSON document on stdout."""
+    import json
+
+    click.echo(json.dumps({"schema": 1, **document}, indent=2, ensure_ascii=False))

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -58,15 +57,16 @@ class Source:
     problems: tuple[Problem, ...] = ()
 
 
-def open_source(location: str | os.PathLike[str]) -> Source:
+def open_source(location: str | os.PathLike[str], classes: tuple[str, ...] | None = None) -> Source:
     """The images at a location: `digits`, or a folder of class folders, or one with train/ and val/.
 
+    classes: those of a trained model, for images that it is to be scored on; they are matched by name.
     Raises DataError where there is nothing to learn from: no folder, no images, a single class, a class
-    of the validation split that training lacks.
+    of the validation split that training lacks, or one that the model does not know.
     """
     text = os.fspath(location)
     if text == "digits" and not Path(text).exists():
-        return _digits()
+        return _known(_digits(), classes)
     root = Path(text)
     if not root.exists():
         raise DataError(
@@ -74,10 +74,23 @@ def open_source(location: str | os.PathLike[str]) -> Source:
         )
     if not root.is_dir():
         raise DataError(f"{text} is a file; give a folder with one folder of images a class")
-    return _folder(root, text)
+    return _known(_folder(root, text, 2 if classes is None else 1), classes)
 
 
-def _folder(root: Path, location: str) -> Source:
+def _known(source: Source, classes: tuple[str, ...] | None) -> Source:
+    """The source with its classes in the model's order, none of them unknown to it."""
+    if classes is None:
+        return source
+    for item in source.items:
+        if item.label not in classes:
+            raise DataError(
+                f"{source.name}/{item.path}: the model has no class '{item.label}'; "
+                f"it knows {', '.join(classes[:12])}{', ...' if len(classes) > 12 else ''}"
+            )
+    return replace(source, classes=classes)
+
+
+def _folder(root: Path, location: str, least: int) -> Source:
     parts = {part.name.lower(): part for part in _folders(root)}
     val = next((parts[name] for name in _VAL_NAMES if name in parts), None)
     if "train" in parts:
@@ -102,7 +115,7 @@ def _folder(root: Path, location: str) -> Source:
         raise DataError(
             f"{location} holds {found}; put them into one folder a class, such as {location}/cat/1.jpg"
         )
-    if len(classes) < 2:
+    if len(classes) < least:
         raise DataError(
             f"{location} holds one class, '{classes[0]}'; a classifier needs at least two folders"
         )
@@ -173,7 +186,3 @@ def _digits() -> Source:
         size=lambda path: (8, 8),
         oriented=True,
     )
-
-
-def per_class(items: list[Item] | tuple[Item, ...]) -> Counter[str]:
-    return Counter(item.label for item in items)

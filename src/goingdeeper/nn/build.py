@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from goingdeeper import catalogue
 from goingdeeper.edits import rewrite
-from goingdeeper.errors import DescriptionError, UsageError, unknown
+from goingdeeper.errors import UsageError, unknown
 from goingdeeper.layers import (
     LRN,
     AvgPool,
@@ -42,11 +42,8 @@ class Net(m.Composite):
 
     def __init__(self, network: Network) -> None:
         steps = {step.path: step for step in trace(network)}
-        for name, _ in network.layers:
-            if hasattr(m.Composite, name) or name in ("description", "heads"):
-                raise DescriptionError(f"{network.name}: '{name}' cannot be a layer's name: modules use it")
+        self.description = network  # before the parts, so that none takes the name
         super().__init__(_parts(network.layers, "", steps, network))
-        self.description = network
         self.heads = nn.ModuleDict(dict(_parts(network.heads, "heads.", steps, network)))
 
     def forward(self, x: Tensor, taps: m.Taps | None = None) -> Tensor:
@@ -61,7 +58,7 @@ class Net(m.Composite):
         An address below a head taps inside it. Raises UsageError for one that the network does not have.
         """
         wanted = frozenset(addresses)
-        known = {name for name, _ in self.named_modules()}
+        known = {name for name, _ in self.named_modules()} - {"", "heads"}
         for address in wanted - known:
             raise unknown(f"address in {self.description.name}:", address, known, "`deeper show` lists them")
         heads = [name for name in self.heads if any(_within(want, f"heads.{name}") for want in wanted)]
@@ -113,7 +110,7 @@ def create_model(
     network = replace(
         network,
         classes=num_classes if num_classes is not None else network.classes,
-        input=(in_chans, size or height, size or wide),
+        input=(in_chans, *((height, wide) if size is None else (size, size))),
     )
     if drop_rate is not None:
         rate = drop_rate

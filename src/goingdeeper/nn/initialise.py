@@ -51,4 +51,7 @@ def _fill(weight: Tensor, draw: Draw, generator: torch.Generator) -> None:
 
 def _reset_norm(norm: nn.Module) -> None:
     assert isinstance(norm, nn.BatchNorm2d)
-    norm.reset_parameters()
+    norm.reset_running_stats()
+    nn.init.zeros_(norm.bias)
+    if norm.weight is not None:  # a record without scale has no gamma
+        nn.init.ones_(norm.weight)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from goingdeeper.errors import DescriptionError
 from goingdeeper.layers import AvgPool, BatchNorm, Conv, MaxPool, pair, sides
 
 
@@ -45,6 +46,8 @@ class Composite(nn.Module):
     def __init__(self, parts: Iterable[tuple[str, nn.Module]]) -> None:
         super().__init__()
         for name, part in parts:
+            if hasattr(self, name):
+                raise DescriptionError(f"'{name}' cannot be a layer's name: modules use it")
             self.add_module(name, part)
 
     def run_parts(self, x: Tensor, taps: Taps | None) -> Tensor:
@@ -67,8 +70,8 @@ class ResidualBlock(Composite):
     """body(x) + shortcut(x), then ReLU; the last part is the shortcut."""
 
     def __init__(self, body: Iterable[tuple[str, nn.Module]], shortcut: nn.Module, relu: bool) -> None:
+        self.relu = relu  # before the parts, so that none takes the name
         super().__init__([*body, ("shortcut", shortcut)])
-        self.relu = relu
 
     def forward(self, x: Tensor, taps: Taps | None = None) -> Tensor:
         *body, (name, shortcut) = self.named_children()
@@ -121,18 +124,25 @@ class Pool(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         layer, kernel = self.layer, pair(self.layer.kernel)
-        padding = (self.around[2], self.around[0]) if self.even else (0, 0)
-        if isinstance(layer, MaxPool):
-            if not self.even:
-                x = F.pad(x, self.around, value=float("-inf"))
-            return F.max_pool2d(x, kernel, layer.stride, padding, ceil_mode=layer.ceil)
+        left, _, top, _ = self.around
         if not self.even:
-            if not layer.count_padding:
-                ones = F.pad(torch.ones_like(x[:1, :1]), self.around)
-                share = F.avg_pool2d(ones, kernel, layer.stride, ceil_mode=layer.ceil)
-                return F.avg_pool2d(F.pad(x, self.around), kernel, layer.stride, ceil_mode=layer.ceil) / share
-            x = F.pad(x, self.around)
-        return F.avg_pool2d(x, kernel, layer.stride, padding, layer.ceil, layer.count_padding)
+            # A last window that would start in the padding is dropped, as torch does where it pads itself.
+            rows, columns = -(-(x.shape[2] + top) // layer.stride), -(-(x.shape[3] + left) // layer.stride)
+            return self._padded(x)[:, :, :rows, :columns]
+        if isinstance(layer, MaxPool):
+            return F.max_pool2d(x, kernel, layer.stride, (top, left), ceil_mode=layer.ceil)
+        return F.avg_pool2d(x, kernel, layer.stride, (top, left), layer.ceil, layer.count_padding)
+
+    def _padded(self, x: Tensor) -> Tensor:
+        layer, kernel = self.layer, pair(self.layer.kernel)
+        if isinstance(layer, MaxPool):
+            x = F.pad(x, self.around, value=float("-inf"))
+            return F.max_pool2d(x, kernel, layer.stride, ceil_mode=layer.ceil)
+        y = F.avg_pool2d(F.pad(x, self.around), kernel, layer.stride, ceil_mode=layer.ceil)
+        if layer.count_padding:
+            return y
+        ones = F.pad(torch.ones_like(x[:1, :1]), self.around)
+        return y / F.avg_pool2d(ones, kernel, layer.stride, ceil_mode=layer.ceil)
 
     def extra_repr(self) -> str:
         return str(self.layer)

@@ -11,10 +11,10 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from goingdeeper.cost.counts import cost
-from goingdeeper.cost.draw import draw
-from goingdeeper.cost.grid import rounded
-from goingdeeper.cost.table import table
+from goingdeeper.costs.counts import cost
+from goingdeeper.costs.draw import draw
+from goingdeeper.costs.grid import rounded
+from goingdeeper.costs.table import table
 from goingdeeper.notation import from_data
 from goingdeeper.reports import plots, scores, words
 from goingdeeper.reports.pictures import Shown, thumbnail

@@ -16,24 +16,24 @@ from typing import Any
 
 import torch
 
-from goingdeeper.cost.counts import cost
+from goingdeeper.costs.counts import cost
 from goingdeeper.data.batches import Preprocessing
 from goingdeeper.data.pictures import Survey, mean_and_std, survey
 from goingdeeper.data.sources import Source, open_source
 from goingdeeper.data.split import Division, divide, fingerprint
 from goingdeeper.errors import DataError, Interrupted, ResourceError, RunFolderError
-from goingdeeper.evaluate.predict import log_probabilities
-from goingdeeper.evaluate.scores import Score, score
+from goingdeeper.evaluation.predict import log_probabilities
+from goingdeeper.evaluation.scores import Score, score
 from goingdeeper.nn.build import Net, build
 from goingdeeper.notation import to_data
 from goingdeeper.runs.folder import RunFolder
 from goingdeeper.runs.model import load_model, save_model
-from goingdeeper.train.checkpoints import newest_checkpoint
-from goingdeeper.train.events import Events
-from goingdeeper.train.loop import Job, Trainer
-from goingdeeper.train.plan import Plan, Reason, Wishes, choose_device, choose_network, choose_recipe
-from goingdeeper.train.recipes import Recipe, change, recipe
-from goingdeeper.train.stopping import StopRequest, stop_requests
+from goingdeeper.training.checkpoints import newest_checkpoint
+from goingdeeper.training.events import Events
+from goingdeeper.training.loop import Job, Trainer
+from goingdeeper.training.plan import Plan, Reason, Wishes, choose_device, choose_network, choose_recipe
+from goingdeeper.training.recipes import Recipe, change, recipe
+from goingdeeper.training.stopping import StopRequest, stop_requests
 from goingdeeper.version import __version__
 
 RUNS = Path("runs")

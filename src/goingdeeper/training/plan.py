@@ -12,7 +12,7 @@ from goingdeeper.data.sources import Source
 from goingdeeper.errors import ResourceError, UsageError
 from goingdeeper.layers import BatchNorm, Conv, Network
 from goingdeeper.trace import smallest_input, trace
-from goingdeeper.train.recipes import Recipe, change, recipe
+from goingdeeper.training.recipes import Recipe, change, recipe
 
 IMAGES_SEEN = 36_000
 """The default length of a run from scratch: so many images, however often each comes round."""

@@ -17,14 +17,14 @@ from goingdeeper.data.batches import Batch, Preprocessing, steps_in_epoch, train
 from goingdeeper.data.pictures import Pictures
 from goingdeeper.data.sources import Item
 from goingdeeper.errors import GateError
-from goingdeeper.evaluate.predict import log_probabilities
-from goingdeeper.evaluate.scores import Score, score
+from goingdeeper.evaluation.predict import log_probabilities
+from goingdeeper.evaluation.scores import Score, score
 from goingdeeper.nn.build import Net
-from goingdeeper.train.checkpoints import Checkpoint, save_checkpoint
-from goingdeeper.train.events import EpochEnd, Events, Pace
-from goingdeeper.train.objective import Objective
-from goingdeeper.train.recipes import Recipe
-from goingdeeper.train.stopping import StopRequest
+from goingdeeper.training.checkpoints import Checkpoint, save_checkpoint
+from goingdeeper.training.events import EpochEnd, Events, Pace
+from goingdeeper.training.objective import Objective
+from goingdeeper.training.recipes import Recipe
+from goingdeeper.training.stopping import StopRequest
 
 
 @dataclass(frozen=True)

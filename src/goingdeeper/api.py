@@ -1,0 +1,163 @@
+"""The verbs as Python functions: what `import goingdeeper` offers and what the command line calls."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from goingdeeper.data.decode import Pixels, png
+from goingdeeper.data.sources import Problem, Source, open_source
+from goingdeeper.errors import DataError, RunFolderError
+from goingdeeper.evaluation.evaluate import evaluate as _evaluate
+from goingdeeper.evaluation.scores import Score
+from goingdeeper.prediction.predictor import Answer, Failure, expand
+from goingdeeper.prediction.predictor import predict as _predict
+from goingdeeper.reports.report import write_report
+from goingdeeper.runs.folder import RunFolder
+from goingdeeper.runs.model import Model, load_model
+from goingdeeper.training.events import Events
+from goingdeeper.training.plan import Wishes
+from goingdeeper.training.train import train as _train
+
+PathLike = str | os.PathLike[str]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder, or a model folder on its own, with what can be done with it."""
+
+    path: Path
+    model: Model
+
+    def predict(
+        self, images: PathLike | Pixels | Iterable[PathLike | Pixels], *, top: int = 5
+    ) -> list[Answer]:
+        """The likeliest classes of each image: a path, a folder, an array of RGB bytes, or several.
+
+        Raises DataError, naming the file, for an image that cannot be read.
+        """
+        answers = []
+        for answer in _predict(self.model, _expanded(images), top=top):
+            if isinstance(answer, Failure):
+                raise DataError(answer.problem)
+            answers.append(answer)
+        return answers
+
+    def evaluate(self, images: PathLike | None = None, *, protocol: str = "1crop") -> Score:
+        """The score on a folder of class folders, or on the images that the run held out."""
+        return evaluate(self, images, protocol=protocol)
+
+    @property
+    def score(self) -> dict[str, Any]:
+        """The validation score that training ended with; errors in per cent."""
+        scores: dict[str, Any] = self.model.config.get("scores", {})
+        return scores
+
+    @property
+    def report(self) -> Path:
+        """report.html of the run folder."""
+        return RunFolder(self.path).report
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        return (
+            f"<code>{escape(str(self.path))}</code>: validation error {self.score.get('top1_error', '?')} %"
+        )
+
+
+def train(
+    source: PathLike,
+    *,
+    model: str | None = None,
+    recipe: str = "scratch",
+    epochs: int | None = None,
+    batch: int | None = None,
+    size: int | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    settings: Mapping[str, object] | None = None,
+    out: PathLike | None = None,
+    events: Events | None = None,
+) -> Run:
+    """Trains a classifier on a folder of class folders, or on `digits`, and writes a run folder.
+
+    What is left out is chosen from the images and the machine, and recorded with its reason in run.json.
+    settings: recipe fields by name, such as {"rate": 0.05, "flip": False}. An unfinished run of the same
+    settings and images goes on. Raises DataError for unusable images, UsageError for unknown names.
+    """
+    wishes = Wishes(
+        os.fspath(source), model, recipe, epochs, batch, size, seed, device,
+        tuple((key, str(value)) for key, value in (settings or {}).items()),
+    )  # fmt: skip
+    folder = _train(wishes, Path(out) if out is not None else None, events)
+    report(folder.path)
+    return load(folder.path)
+
+
+def load(path: PathLike) -> Run:
+    """A finished run folder or a model folder, its golden image checked.
+
+    Raises RunFolderError where there is none, DataError or GateError where it was damaged or altered.
+    """
+    return Run(Path(path), load_model(Path(path)))
+
+
+def evaluate(run: Run | PathLike, images: PathLike | None = None, *, protocol: str = "1crop") -> Score:
+    """The score of a run on a folder of class folders, or on the images it held out."""
+    return score(run if isinstance(run, Run) else load(run), images, protocol=protocol)[0]
+
+
+def score(
+    run: Run,
+    images: PathLike | None = None,
+    *,
+    protocol: str = "1crop",
+    batch: int = 128,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[Score, tuple[Problem, ...]]:
+    """As `evaluate`, with the images that could not be read."""
+    folder = RunFolder(run.path) if (run.path / "run.json").is_file() else None
+    where = os.fspath(images) if images is not None else None
+    return _evaluate(run.model, where, folder, protocol=protocol, batch=batch, progress=progress)
+
+
+def report(path: PathLike) -> Path:
+    """Writes report.html of a run folder, finished or not, and gives its path."""
+    folder = RunFolder(Path(path))
+    data = folder.run()["data"]
+    try:
+        source: Source | None = open_source(data["location"])
+    except DataError:
+        source = None  # the images have gone; the report says so in their place
+
+    def picture(name: str) -> bytes | None:
+        try:
+            return png(source.read(name), longest=160) if source else None
+        except (DataError, ValueError, IndexError):
+            return None
+
+    return write_report(folder, picture)
+
+
+def list_runs(folder: PathLike = "runs") -> list[RunFolder]:
+    """The run folders below a folder, newest first."""
+    root = Path(folder)
+    if not root.is_dir():
+        raise RunFolderError(f"there is no folder {folder}; `deeper train` makes one")
+    return [RunFolder(file.parent) for file in sorted(root.glob("*/run.json"), reverse=True)]
+
+
+def _expanded(images: PathLike | Pixels | Iterable[PathLike | Pixels]) -> list[PathLike | Pixels]:
+    if isinstance(images, str | os.PathLike):
+        return list(expand([os.fspath(images)]))
+    if hasattr(images, "ndim"):
+        pixels: Any = images
+        return [pixels]
+    found: list[PathLike | Pixels] = []
+    for image in images:
+        found += expand([os.fspath(image)]) if isinstance(image, str | os.PathLike) else [image]
+    return found

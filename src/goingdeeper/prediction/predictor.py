@@ -1,0 +1,117 @@
+"""Images to answers: files or pixels in, the likeliest classes out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import torch
+
+from goingdeeper.data.decode import Pixels, decode, fit
+from goingdeeper.data.sources import SUFFIXES
+from goingdeeper.errors import DataError
+from goingdeeper.runs.model import Model
+
+BATCH = 32
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The likeliest classes of one image, best first, with their probabilities (0 to 1)."""
+
+    path: str
+    top: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An image that could not be read, and why."""
+
+    path: str
+    problem: str
+
+
+def predict(
+    model: Model,
+    images: Iterable[str | os.PathLike[str] | Pixels],
+    *,
+    top: int = 5,
+    progress: Callable[[int], None] | None = None,
+) -> Iterator[Answer | Failure]:
+    """One answer an image, in order; an image that cannot be read gives a Failure and the rest go on.
+
+    images: paths, or arrays of (height, width, 3) RGB bytes.
+    """
+    waiting = iter(images)
+    done = 0
+    while part := list(islice(waiting, BATCH)):
+        yield from _answers(model, part, top)
+        done += len(part)
+        if progress:
+            progress(done)
+
+
+def expand(paths: Sequence[str]) -> list[str]:
+    """Files as they are, folders as the image files in and below them.
+
+    Raises DataError for a path that is not there and for a folder without images.
+    """
+    found = []
+    for text in paths:
+        path = Path(text)
+        if path.is_dir():
+            inside = sorted(
+                str(file)
+                for file in path.rglob("*")
+                if file.suffix.lower() in SUFFIXES
+                and not any(part.startswith(".") for part in file.relative_to(path).parts)
+            )
+            if not inside:
+                raise DataError(f"{text} holds no images")
+            found += inside
+        elif path.exists():
+            found.append(text)
+        else:
+            raise DataError(f"there is no file {text}")
+    return found
+
+
+def _answers(
+    model: Model, part: Sequence[str | os.PathLike[str] | Pixels], top: int
+) -> list[Answer | Failure]:
+    size = model.preprocessing.size
+    fitted: list[Pixels] = []
+    slots: list[int | Failure] = []
+    names: list[str] = []
+    for number, image in enumerate(part):
+        names.append(os.fspath(image) if isinstance(image, str | os.PathLike) else f"image {number}")
+        try:
+            read = decode(Path(image)) if isinstance(image, str | os.PathLike) else _checked(image)
+        except DataError as problem:
+            slots.append(Failure(names[-1], str(problem)))
+            continue
+        slots.append(len(fitted))
+        fitted.append(fit(read, size))
+    if fitted:
+        with torch.inference_mode():
+            likely = model.net(model.preprocessing.views(fitted)).softmax(1)
+        values, numbers = likely.topk(min(top, len(model.classes)), dim=1)
+    answers: list[Answer | Failure] = []
+    for name, slot in zip(names, slots, strict=True):
+        if isinstance(slot, Failure):
+            answers.append(slot)
+        else:
+            pairs = zip(numbers[slot].tolist(), values[slot].tolist(), strict=True)
+            answers.append(Answer(name, tuple((model.classes[n], p) for n, p in pairs)))
+    return answers
+
+
+def _checked(image: Pixels) -> Pixels:
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != "uint8":
+        raise DataError(
+            f"an array of shape {image.shape} and type {image.dtype} is not (height, width, 3) bytes"
+        )
+    return image

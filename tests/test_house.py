@@ -1,0 +1,100 @@
+"""The house keeps its order: imports run one way, and torch stays out of the rooms above `nn`."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import goingdeeper
+
+ROOT = Path(goingdeeper.__file__).parent
+ROOMS = [
+    "version", "errors", "layers", "trace", "notation", "edits", "catalogue", "published", "costs", "nn",
+    "data", "runs", "evaluation", "training", "prediction", "reports", "api", "__init__", "cli", "__main__",
+]  # fmt: skip
+TORCH_FREE = ROOMS[: ROOMS.index("nn")]
+# A network displays itself in a notebook with readers that stand below it; the imports are late.
+LATE = {("layers", "costs")}
+
+
+def _imports(file: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {name.name for name in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module} | {f"{node.module}.{name.name}" for name in node.names}
+    return found
+
+
+def _room(module: str) -> str | None:
+    parts = module.split(".")
+    return parts[1] if parts[0] == "goingdeeper" and len(parts) > 1 and parts[1] in ROOMS else None
+
+
+FILES = sorted(ROOT.rglob("*.py"))
+
+
+def test_every_file_stands_in_a_known_room():
+    homes = {file.relative_to(ROOT).parts[0].removesuffix(".py") for file in FILES}
+    assert homes == set(ROOMS)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_imports_run_one_way(file):
+    home = file.relative_to(ROOT).parts[0].removesuffix(".py")
+    for module in _imports(file):
+        room = _room(module)
+        if room and (home, room) not in LATE and home != "__init__":
+            assert ROOMS.index(room) <= ROOMS.index(home), f"{home} imports {module}, which stands below it"
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_nothing_imports_torchvision_and_upper_rooms_no_torch(file):
+    home = file.relative_to(ROOT).parts[0].removesuffix(".py")
+    tops = {module.split(".")[0] for module in _imports(file)}
+    assert not tops & {"torchvision", "torchmetrics", "timm", "lightning", "cv2"}
+    if home in TORCH_FREE:
+        assert "torch" not in tops
+
+
+def _loaded_after(code: str) -> set[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport sys; print(*sys.modules)"],
+        capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import goingdeeper",
+        "import goingdeeper as gd; gd.cost(gd.network('googlenet')); gd.table(gd.network('resnet-34-a'))",
+        "import goingdeeper as gd; gd.draw(gd.network('resnet-152'))",
+        "from goingdeeper.cli import deeper; deeper(['list'], standalone_mode=False)",
+        "from goingdeeper.cli import deeper; deeper(['show', 'googlenet', '--json'], standalone_mode=False)",
+    ],
+)
+def test_describing_loads_no_torch(code):
+    loaded = _loaded_after(code)
+    assert not loaded & {"torch", "sklearn", "matplotlib", "PIL"}
+
+
+def test_training_and_predicting_load_no_torchvision():
+    loaded = _loaded_after("import goingdeeper.api, goingdeeper.cli.train, goingdeeper.cli.use")
+    assert "torch" in loaded
+    assert not loaded & {"torchvision", "torchmetrics", "timm", "lightning"}
+
+
+def test_public_names_are_what_they_say():
+    code = "import goingdeeper as gd\nfor n in gd.__all__: getattr(gd, n)\n"
+    code += "import types\nprint(*[n for n in gd.__all__ if isinstance(getattr(gd, n), types.ModuleType)])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.split() == []

@@ -1,0 +1,78 @@
+"""One training step on the CPU, beside plain PyTorch: `python benchmarks/training_step.py [--compile]`.
+
+Rivals train the same network with torch.optim.SGD as PyTorch's examples write it: eager in the default
+memory format, eager channels-last, and compiled where asked. Ratios are to channels-last eager.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+from side_by_side import compare, show
+from torch.nn import functional as F
+
+import goingdeeper as gd
+from goingdeeper.data.batches import Batch, Preprocessing
+from goingdeeper.layers import Network
+from goingdeeper.training.loop import Job, Trainer
+from goingdeeper.training.recipes import SCRATCH
+
+CASES = [("cifar-resnet-20-a", 32, 128), ("cifar-resnet-20-a", 64, 64), ("resnet-18-b", 224, 32)]
+
+
+def ours(network: Network, batch: int) -> Callable[[], object]:
+    """The step as the training loop takes it, on images that are already decoded."""
+    size = network.input[1]
+    nothing: list[object] = []
+    job = Job(
+        gd.build(network), replace(SCRATCH, batch=batch), None, nothing, nothing,
+        [str(n) for n in range(network.classes)], Preprocessing(size), 0, "cpu",
+    )  # fmt: skip
+    trainer = Trainer(job)
+    trainer.net.train()
+    images = torch.randn(batch, 3, size, size).to(memory_format=torch.channels_last)
+    labels = torch.randint(network.classes, (batch,))
+    return lambda: trainer._step(Batch(images, labels))
+
+
+def plain(network: Network, batch: int, memory: torch.memory_format, compiled: bool) -> Callable[[], object]:
+    """The step as PyTorch's examples have it."""
+    net = gd.build(network).to(memory_format=memory).train()
+    forward = torch.compile(net) if compiled else net
+    optimiser = torch.optim.SGD(net.parameters(), 0.1, momentum=0.9, nesterov=True, weight_decay=5e-4)
+    images = torch.randn(batch, *network.input).to(memory_format=memory)
+    labels = torch.randint(network.classes, (batch,))
+
+    def step() -> None:
+        optimiser.zero_grad()
+        loss = F.cross_entropy(forward(images), labels, label_smoothing=0.1)
+        loss.backward()
+        optimiser.step()
+        loss.item()
+
+    return step
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--compile", action="store_true", help="also torch.compile (minutes to compile)")
+    parser.add_argument("--rounds", type=int, default=15)
+    options = parser.parse_args()
+    for name, size, batch in CASES:
+        network = replace(gd.network(name), input=(3, size, size), classes=10)
+        candidates = {
+            "goingdeeper": ours(network, batch),
+            "eager, channels-last": plain(network, batch, torch.channels_last, False),
+            "eager": plain(network, batch, torch.contiguous_format, False),
+        }
+        if options.compile:
+            candidates["compiled, channels-last"] = plain(network, batch, torch.channels_last, True)
+        rows = compare(candidates, "eager, channels-last", rounds=options.rounds)
+        show(f"training step, {name} at {size}x{size}, batch {batch}", rows, batch, "images")
+
+
+if __name__ == "__main__":
+    main()

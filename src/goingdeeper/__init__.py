@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from goingdeeper.version import __version__
 
 if TYPE_CHECKING:
-    from goingdeeper.api import Run, evaluate, list_runs, load, report, train
+    from goingdeeper.api import Run, evaluate, load, report, train
     from goingdeeper.catalogue import names as list_models
     from goingdeeper.catalogue import network
     from goingdeeper.costs.counts import cost
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from goingdeeper.costs.table import table
     from goingdeeper.nn.build import build, create_model
     from goingdeeper.notation import from_json, to_json
+    from goingdeeper.runs.listing import list_runs
 
 _HOMES = {
     "Run": "api",
@@ -28,7 +29,7 @@ _HOMES = {
     "train": "api",
     "network": "catalogue",
     "list_models": "catalogue:names",
-    "list_runs": "api",
+    "list_runs": "runs.listing",
     "cost": "costs.counts",
     "draw": "costs.draw",
     "table": "costs.table",

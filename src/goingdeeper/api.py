@@ -10,7 +10,7 @@ from typing import Any
 
 from goingdeeper.data.decode import Pixels, png
 from goingdeeper.data.sources import Problem, Source, open_source
-from goingdeeper.errors import DataError, RunFolderError
+from goingdeeper.errors import DataError
 from goingdeeper.evaluation.evaluate import evaluate as _evaluate
 from goingdeeper.evaluation.scores import Score
 from goingdeeper.prediction.predictor import Answer, Failure, expand
@@ -141,14 +141,6 @@ def report(path: PathLike) -> Path:
             return None
 
     return write_report(folder, picture)
-
-
-def list_runs(folder: PathLike = "runs") -> list[RunFolder]:
-    """The run folders below a folder, newest first."""
-    root = Path(folder)
-    if not root.is_dir():
-        raise RunFolderError(f"there is no folder {folder}; `deeper train` makes one")
-    return [RunFolder(file.parent) for file in sorted(root.glob("*/run.json"), reverse=True)]
 
 
 def _expanded(images: PathLike | Pixels | Iterable[PathLike | Pixels]) -> list[PathLike | Pixels]:

@@ -25,6 +25,11 @@ VERBS = {
     "runs": ("use", "List what has been trained, with scores."),
 }
 
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NO_WRITING = (
+    errno.EACCES, errno.EROFS, errno.EPERM, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG,
+)  # fmt: skip
+
 
 class Verbs(click.Group):
     """The verbs in the order of `VERBS`; help needs none of their modules."""
@@ -46,14 +51,26 @@ class Verbs(click.Group):
             raise unknown("command", args[0], VERBS, "`deeper --help` lists them")
         return super().resolve_command(ctx, args)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:  # click would leave with status 1
+            _reader_has_gone()
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in VERBS.items()])
 
 
-@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Verbs,
+    invoke_without_command=True,
+    subcommand_metavar="COMMAND [ARGS]...",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(__version__, prog_name="goingdeeper", message="%(prog)s %(version)s")
-def deeper() -> None:
+@click.pass_context
+def deeper(ctx: click.Context) -> None:
     """Inception and ResNet networks, exactly as published: show, draw, train, evaluate, predict.
 
     \b
@@ -61,6 +78,8 @@ def deeper() -> None:
     deeper train photos/                 a classifier from a folder of class folders
     deeper predict runs/... new.jpg      what is on a picture
     """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
 
 
 def main() -> NoReturn:
@@ -79,22 +98,30 @@ def main() -> NoReturn:
     except KeyboardInterrupt:
         _leave("interrupted", 130)
     except BrokenPipeError:
-        # Whoever read stdout has gone, `| head` for one; nothing is wrong.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
-    except MemoryError:
+        _reader_has_gone()
+    except (MemoryError, RuntimeError) as problem:
+        # torch has no exception of its own for the CPU's memory.
+        if not isinstance(problem, MemoryError) and "can't allocate memory" not in str(problem):
+            raise
         _leave("not enough memory; a smaller --batch or --size needs less", 5)
     except OSError as problem:
-        if problem.errno in (errno.ENOSPC, errno.EDQUOT):
+        if problem.errno in NO_ROOM:
             _leave(f"the disk is full{_at(problem)}; free some space and run the same command again", 5)
-        if problem.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
+        if problem.errno in NO_WRITING:
             _leave(f"cannot write{_at(problem)}: {problem.strerror}; choose another place", 5)
         raise
     sys.exit(status if isinstance(status, int) else 0)
 
 
+def _reader_has_gone() -> NoReturn:
+    """Leaves quietly: `| head` has read what it wanted, and nothing is wrong."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno() if sys.__stdout__ else 1)
+    sys.exit(0)
+
+
 def _at(problem: OSError) -> str:
-    return f" at {problem.filename}" if problem.filename else ""
+    place = problem.filename2 or problem.filename
+    return f" at {place}" if place else ""
 
 
 def _leave(message: str, status: int) -> NoReturn:

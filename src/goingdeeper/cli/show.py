@@ -13,6 +13,12 @@ from goingdeeper.errors import UsageError
 from goingdeeper.layers import Network
 
 
+def _ids(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    from goingdeeper import catalogue
+
+    return [name for name in catalogue.names() if name.startswith(incomplete)]
+
+
 @click.command("list", short_help="List the networks.")
 @click.argument("pattern", default="*")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
@@ -23,6 +29,7 @@ def list_command(pattern: str, as_json: bool) -> None:
     """
     from goingdeeper import catalogue
     from goingdeeper.costs.counts import cost
+    from goingdeeper.costs.grid import rounded
     from goingdeeper.published.networks import figures
     from goingdeeper.published.results import published_error
 
@@ -46,26 +53,23 @@ def list_command(pattern: str, as_json: bool) -> None:
     if as_json:
         show_json({"networks": rows})
         return
-    wide = max(len(row["id"]) for row in rows)
-    papers = max(len(row["paper"]) for row in rows)
-    room = _width() - wide - papers - 36
-    click.echo(
-        f"{'network':<{wide}}  {'paper':<{papers}}  {'input':<7}  {'params':>7} {'macs':>7}  published error"
-    )
-    for row in rows:
-        size = f"{row['input'][2]}x{row['input'][1]}"
-        error_text = row["published_error"] or ""
-        if len(error_text) > max(room, 12):
-            error_text = error_text.partition(",")[0]
-        line = (
-            f"{row['id']:<{wide}}  {row['paper']:<{papers}}  {size:<7}  "
-            f"{_units(row['params']):>7} {_units(row['macs']):>7}  {error_text}"
-        )
-        click.echo(line.rstrip())
+    cells = [
+        {
+            "network": row["id"],
+            "paper": row["paper"],
+            "input": f"{row['input'][2]}x{row['input'][1]}",
+            "params": rounded(row["params"]),
+            "macs": rounded(row["macs"]),
+            "published error": row["published_error"] or "",
+        }
+        for row in rows
+    ]
+    for line in _aligned(cells, shutil.get_terminal_size((200, 24)).columns):
+        click.echo(line)
 
 
 @click.command("show", short_help="Show a network as its paper's table.")
-@click.argument("network")
+@click.argument("network", shell_complete=_ids)
 @click.argument("address", required=False)
 @click.option(
     "--by",
@@ -115,26 +119,52 @@ def show_command(
 
 
 @click.command("draw", short_help="Draw a network as an SVG picture.")
-@click.argument("network")
+@click.argument("network", shell_complete=_ids)
 @click.argument("address", required=False)
 @click.option("--size", type=click.IntRange(1), metavar="PIXELS", help="Input side instead of the published.")
 @click.option("--classes", type=click.IntRange(1), help="Class count instead of the published.")
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="The file; otherwise stdout.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def draw_command(
-    network: str, address: str | None, size: int | None, classes: int | None, out: Path | None
+    network: str, address: str | None, size: int | None, classes: int | None, out: Path | None, as_json: bool
 ) -> None:
     """Draw NETWORK, or the block at ADDRESS as the papers draw it, as an SVG picture."""
     from goingdeeper.costs.draw import draw
     from goingdeeper.runs.folder import write_whole
 
     picture = draw(_described(network, size, classes), address)
-    if out is None:
-        click.echo(picture)
-        return
-    if not out.parent.is_dir():
-        raise UsageError(f"there is no folder {out.parent} to write {out.name} into")
-    write_whole(out, picture)
-    click.echo(str(out))
+    if out is not None:
+        if not out.parent.is_dir():
+            raise UsageError(f"there is no folder {out.parent} to write {out.name} into")
+        write_whole(out, picture)
+    if as_json:
+        where = {"svg": picture} if out is None else {"file": str(out)}
+        show_json({"id": network, "address": address, **where})
+    else:
+        click.echo(picture if out is None else str(out))
+
+
+def _aligned(rows: list[dict[str, str]], width: int) -> list[str]:
+    """A heading and the rows; where they are too wide, protocols, tables, and then whole columns go."""
+    for column, short in (
+        ("published error", True), ("paper", True), ("input", False), ("published error", False),
+        ("paper", False), ("", False),
+    ):  # fmt: skip
+        wide = {name: max(len(name), *(len(row[name]) for row in rows)) for name in rows[0]}
+        if sum(wide.values()) + 2 * len(wide) - 2 <= width or not column:
+            break
+        if short:
+            rows = [{**row, column: row[column].partition(",")[0]} for row in rows]
+        else:
+            rows = [{name: row[name] for name in row if name != column} for row in rows]
+    lines = []
+    for row in ({name: name for name in wide}, *rows):
+        texts = (
+            row[name].rjust(wide[name]) if name in ("params", "macs") else row[name].ljust(wide[name])
+            for name in wide
+        )
+        lines.append("  ".join(texts).rstrip())
+    return lines
 
 
 def _described(name: str, size: int | None, classes: int | None) -> Network:
@@ -153,13 +183,3 @@ def _described(name: str, size: int | None, classes: int | None) -> Network:
 
 def _width() -> int:
     return shutil.get_terminal_size((100, 24)).columns
-
-
-def _units(count: int) -> str:
-    """`25.6M`; 10^3, 10^6, 10^9"""
-    value = float(count)
-    for unit in ("", "K", "M"):
-        if value < 999.5:
-            return f"{value:.3g}{unit}"
-        value /= 1000
-    return f"{value:.3g}G" if value < 999.5 else f"{value:.0f}G"

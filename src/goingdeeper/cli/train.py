@@ -120,10 +120,10 @@ def _train(wishes: Wishes, out: Path | None, as_json: bool) -> None:
         })  # fmt: skip
         return
     click.echo(
-        f"val error {result['top1_error']:.2f} % (95 %: {low:.1f} to {high:.1f}, "
-        f"n = {result['images']}, 1 crop), best of {result['epochs']} epochs at {result['best_epoch']}, "
-        f"in {duration(result['seconds'])}"
+        f"val error {result['top1_error']:.2f} % (95 %: {low:.1f} to {high:.1f}, n = {result['images']}, "
+        f"1 crop), epoch {result['best_epoch']} of {result['epochs']}, in {duration(result['seconds'])}"
     )
     click.echo(str(report))
     path = shlex.quote(str(folder.path))
-    click.echo(f"next:  deeper predict {path} IMAGE     deeper evaluate {path}")
+    click.echo(f"next:  deeper predict {path} IMAGE")
+    click.echo(f"       deeper evaluate {path} FOLDER")

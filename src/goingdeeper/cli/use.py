@@ -23,8 +23,15 @@ def evaluate_command(run: Path, images: str | None, protocol: str, batch: int, a
     Classes are matched by name. Errors are per cent, with a 95 % Wilson interval.
     """
     from goingdeeper import api
+    from goingdeeper.cli.watch import Watch
 
-    score, problems = api.score(api.load(run), images, protocol=protocol, batch=batch)
+    watch = Watch()
+    try:
+        score, problems = api.score(
+            api.load(run), images, protocol=protocol, batch=batch, progress=watch.reading
+        )
+    finally:
+        watch.close()
     for problem in problems:
         click.echo(f"left out: {problem.problem}", err=True)
     if as_json:
@@ -57,20 +64,27 @@ def predict_command(run: Path, images: tuple[str, ...], top: int, as_json: bool)
     Images that cannot be read are listed on stderr, the rest is done, and the exit status is 3.
     """
     from goingdeeper import api
+    from goingdeeper.cli.watch import Watch
     from goingdeeper.prediction.predictor import Failure, expand, predict
 
     model = api.load(run).model
     paths = expand(images)
     wide = max(len(path) for path in paths)
     answers, failed = [], []
-    for answer in predict(model, paths, top=top):
-        if isinstance(answer, Failure):
-            failed.append(answer)
-            continue
-        answers.append(answer)
-        if not as_json:
-            likely = "   ".join(f"{name} {100 * p:.1f} %" for name, p in answer.top)
-            click.echo(f"{answer.path:<{min(wide, 60)}}  {likely}")
+    watch = Watch()
+    try:
+        for answer in predict(model, paths, top=top):
+            if isinstance(answer, Failure):
+                failed.append(answer)
+                continue
+            answers.append(answer)
+            if as_json:
+                watch.reading(len(answers) + len(failed), len(paths))
+            else:
+                likely = "   ".join(f"{name} {100 * p:.1f} %" for name, p in answer.top)
+                click.echo(f"{answer.path:<{min(wide, 60)}}  {likely}")
+    finally:
+        watch.close()
     if as_json:
         show_json({
             "predictions": [
@@ -90,7 +104,7 @@ def predict_command(run: Path, images: tuple[str, ...], top: int, as_json: bool)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def runs_command(folder: str, as_json: bool) -> None:
     """List the run folders in FOLDER, newest first."""
-    from goingdeeper.api import list_runs
+    from goingdeeper.runs.listing import list_runs, status
 
     rows = []
     for found in list_runs(folder):
@@ -101,7 +115,7 @@ def runs_command(folder: str, as_json: bool) -> None:
                 "run": str(found.path),
                 "network": run["network"],
                 "data": run["data"]["name"],
-                "status": run["status"],
+                "status": status(found, run),
                 "val_error": result.get("top1_error"),
                 "interval_95": result.get("interval_95"),
             })  # fmt: skip
@@ -110,6 +124,8 @@ def runs_command(folder: str, as_json: bool) -> None:
     if as_json:
         show_json({"runs": rows})
         return
+    if not rows:
+        click.echo(f"{folder} holds no runs; `deeper train` makes one in runs/", err=True)
     for row in rows:
         error = f"{row['val_error']:.2f} %" if row["val_error"] is not None else row["status"]
         click.echo(f"{error:>11}  {row['network']:<24} {row['data']:<20} {row['run']}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import textwrap
 import time
 
 from rich.console import Console
@@ -14,13 +14,20 @@ from rich.text import Text
 from goingdeeper.training.events import EpochEnd, Events, Pace
 
 PLAIN_SECONDS = 30.0
+BAR = 24
+
+
+class _Stderr(Console):
+    def on_broken_pipe(self) -> None:
+        """Work goes on when nobody reads its progress any more."""
+        self.quiet = True
 
 
 class Watch(Events):
-    """Draws what training tells. Use as `with Watch() as watch`."""
+    """Draws what training tells; `close` it at the end."""
 
     def __init__(self) -> None:
-        self.console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self.console = _Stderr(stderr=True, highlight=False, soft_wrap=True)
         self.live: Live | None = None
         self.pace: Pace | None = None
         self.end: EpochEnd | None = None
@@ -34,6 +41,12 @@ class Watch(Events):
 
     def note(self, text: str) -> None:
         self._clear()
+        if self.console.is_terminal:
+            # Between words only, so that paths and commands can be copied.
+            text = textwrap.fill(
+                text, self.console.width, subsequent_indent="    ",
+                break_long_words=False, break_on_hyphens=False,
+            )  # fmt: skip
         self.console.print(Text(text))
 
     def reading(self, done: int, total: int) -> None:
@@ -48,7 +61,8 @@ class Watch(Events):
         self.pace = pace
         if pace.seconds_left is not None and not self.estimated:
             self.estimated = True
-            self.note(f"about {duration(pace.seconds_left)} for {pace.epochs - pace.epoch + 1} epochs")
+            epochs = pace.epochs - pace.epoch + 1
+            self.note(f"about {roughly(pace.seconds_left)} for {epochs} epoch{'' if epochs == 1 else 's'}")
         if self.moving:
             self._draw(self._line(self.console.width))
         else:
@@ -67,11 +81,14 @@ class Watch(Events):
         pace = self.pace
         assert pace is not None
         done = (pace.epoch - 1) * pace.steps + pace.step
-        label = f"epoch {pace.epoch:>2}/{pace.epochs}"
-        return _row(label, done, pace.epochs * pace.steps, self._facts(width - 26), width)
+        label = f"epoch {pace.epoch:>{len(str(pace.epochs))}}/{pace.epochs}"
+        return _row(label, done, pace.epochs * pace.steps, self._facts(width - len(label) - 5), width)
 
     def _facts(self, width: int) -> str:
-        """As many facts as there is room for, the most wanted first, in the usual order."""
+        """As many facts as there is room for, the most wanted first, in the usual order.
+
+        The last ones give way to the bar.
+        """
         pace = self.pace
         assert pace is not None
         left = f"{duration(pace.seconds_left)} left" if pace.seconds_left is not None else ""
@@ -86,8 +103,9 @@ class Watch(Events):
             (2, left),
         ]
         kept: list[int] = []
-        for _, number in sorted((wanted, number) for number, (wanted, text) in enumerate(facts) if text):
-            if len("  ".join(facts[k][1] for k in [*kept, number])) <= width:
+        for wanted, number in sorted((wanted, number) for number, (wanted, text) in enumerate(facts) if text):
+            room = width if wanted < 3 else width - BAR
+            if len("  ".join(facts[k][1] for k in [*kept, number])) <= room:
                 kept.append(number)
         return "  ".join(facts[number][1] for number in sorted(kept))
 
@@ -113,7 +131,7 @@ class Watch(Events):
         now = time.monotonic()
         if now - self.said >= PLAIN_SECONDS:
             self.said = now
-            print(text, file=sys.stderr, flush=True)
+            self.console.print(Text(text))
 
 
 def duration(seconds: float) -> str:
@@ -126,14 +144,18 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600}:{whole % 3600 // 60:02}:{whole % 60:02}"
 
 
+def roughly(seconds: float) -> str:
+    """`45 s`, `3 min`, `1.5 h`"""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
 def _row(label: str, done: int, total: int, facts: str, width: int) -> Table:
     row = Table.grid(padding=(0, 2, 0, 0))
-    bar = max(0, min(24, width - len(label) - len(facts) - 5))
-    parts = [Text(label, no_wrap=True)]
+    parts: list[Text | ProgressBar] = [Text(label, no_wrap=True)]
+    bar = min(BAR, width - len(label) - len(facts) - 7)  # leaves room for the terminal's own ^C
     if bar >= 4:
-        row.add_row(
-            *parts, ProgressBar(total, done, width=bar), Text(facts, no_wrap=True, overflow="ellipsis")
-        )
-    else:
-        row.add_row(*parts, Text(facts, no_wrap=True, overflow="ellipsis"))
+        parts.append(ProgressBar(total, done, width=bar))
+    row.add_row(*parts, Text(facts, no_wrap=True, overflow="ellipsis"))
     return row

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import io
+import re
+import stat
+import threading
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -19,27 +23,29 @@ Pixels = NDArray[np.uint8]
 MAX_PIXELS = 89_478_485
 """Larger headers are refused before decoding; Pillow's own limit for a suspicious image."""
 
+MAX_RATIO = 500
+"""So many times longer than wide, an image is refused: fitted to a network it would fill the memory."""
+
+# Of Pillow's other formats some start programs (EPS), and none has a suffix that is looked for.
+_FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "PPM")
+
 
 def decode(file: Path | bytes, name: str | None = None) -> Pixels:
     """The pixels of an image file (or its bytes), orientation applied.
 
-    Transparency is laid on white, 16-bit greys are scaled to 8 bits. Raises DataError, naming the file
-    and what is wrong with it.
+    Transparency is laid on white, 16-bit greys are scaled to 8 bits; of several frames the first counts.
+    Raises DataError, naming the file and what is wrong with it.
     """
     name = name or (str(file) if isinstance(file, Path) else "the image")
-    try:
-        content = file if isinstance(file, bytes) else file.read_bytes()
-    except OSError as problem:
-        raise DataError(f"{name} cannot be read: {problem.strerror or problem}") from None
+    content = file if isinstance(file, bytes) else _content(file, name)
     if not content:
         raise DataError(f"{name} is empty (0 bytes)")
     try:
-        with Image.open(io.BytesIO(content)) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise DataError(
-                    f"{name} is {image.width}x{image.height}; over {MAX_PIXELS:,} pixels is refused"
-                )
+        with _quiet, Image.open(io.BytesIO(content), formats=_FORMATS) as image:
+            _check_size(image.size, name)
             image.load()
+            if image.mode == "F":
+                raise DataError(f"{name} holds floating-point values; save it with 8 or 16 bits a channel")
             return _rgb(ImageOps.exif_transpose(image))
     except DataError:
         raise
@@ -56,17 +62,65 @@ def decode(file: Path | bytes, name: str | None = None) -> Pixels:
 
 def header_size(file: Path) -> tuple[int, int] | None:
     """(width, height) as the header has it, orientation not applied; None where it cannot be read."""
+    if not file.is_file():
+        return None
     try:
-        with Image.open(file) as image:
+        with _quiet, Image.open(file, formats=_FORMATS) as image:
             return image.size
     except Exception:  # the full read names what is wrong
         return None
+
+
+def _content(file: Path, name: str) -> bytes:
+    try:
+        mode = file.stat().st_mode
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # reading a pipe might never end
+            raise DataError(f"{name} cannot be read: it is no regular file")
+        return file.read_bytes()
+    except (OSError, ValueError) as problem:
+        raise DataError(f"{name} cannot be read: {getattr(problem, 'strerror', None) or problem}") from None
+
+
+def _check_size(size: tuple[int, int], name: str) -> None:
+    width, height = size
+    if width * height > MAX_PIXELS:
+        raise DataError(f"{name} is {width}x{height}; over {MAX_PIXELS:,} pixels is refused")
+    if min(size) < 1 or max(size) > MAX_RATIO * min(size):
+        raise DataError(f"{name} is {width}x{height}; over {MAX_RATIO} times as long as wide is refused")
+
+
+class _Quiet:
+    """Keeps Pillow's warnings back while images are decoded; what matters of them becomes a DataError.
+
+    One filter for all threads, since `warnings.catch_warnings` is not safe where several use it.
+    """
+
+    _FILTER = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
+
+    def __init__(self) -> None:
+        self._lock, self._inside = threading.Lock(), 0
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._inside += 1
+            if self._FILTER not in warnings.filters:
+                warnings.filterwarnings("ignore", module=r"PIL\.")
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside and self._FILTER in warnings.filters:
+                warnings.filters.remove(self._FILTER)  # type: ignore[attr-defined]
+
+
+_quiet = _Quiet()
 
 
 def _rgb(image: Image.Image) -> Pixels:
     if image.mode.startswith("I"):  # convert("RGB") would clip 16-bit greys to white
         wide = np.asarray(image, dtype=np.int64).clip(0, 65535)
         grey = ((wide * 255 + 32767) // 65535).astype(np.uint8)
+        grey[wide == image.info.get("transparency")] = 255
         return np.repeat(grey[:, :, None], 3, axis=2)
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         rgba = image.convert("RGBA")
@@ -82,7 +136,7 @@ def fit(pixels: Pixels, size: int) -> Pixels:
         return pixels
     target = (max(size, round(height * size / short)), max(size, round(width * size / short)))
     # (1, 3, H, W) as a view of (H, W, 3) memory: torch's fast path for bytes.
-    planes = torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)[None]
+    planes = torch.from_numpy(np.require(pixels, requirements=("C", "W"))).permute(2, 0, 1)[None]
     resized = F.interpolate(planes, target, mode="bilinear", antialias=True, align_corners=False)
     return resized[0].permute(1, 2, 0).contiguous().numpy()
 

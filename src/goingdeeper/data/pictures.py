@@ -128,7 +128,7 @@ def mean_and_std(pictures: Pictures, items: Iterable[Item], most: int = 2000) ->
 ]:  # fmt: skip
     """Per-channel mean and standard deviation of up to `most` images, on the scale 0..1."""
     chosen = list(items)
-    chosen = chosen[:: max(1, len(chosen) // most)]
+    chosen = chosen[:: max(1, -(-len(chosen) // most))]
     count, first, second = 0, np.zeros(3), np.zeros(3)
     for item in chosen:
         values = pictures[item.path].reshape(-1, 3) / 255.0

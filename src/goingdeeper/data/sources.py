@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
@@ -68,11 +69,15 @@ def open_source(location: str | os.PathLike[str], classes: tuple[str, ...] | Non
     if text == "digits" and not Path(text).exists():
         return _known(_digits(), classes)
     root = Path(text)
-    if not root.exists():
+    try:
+        folder = stat.S_ISDIR(root.stat().st_mode)
+    except FileNotFoundError:
         raise DataError(
             f"there is no folder {text}; give a folder with one folder of images a class, or digits"
-        )
-    if not root.is_dir():
+        ) from None
+    except (OSError, ValueError) as problem:
+        raise DataError(f"{text} cannot be opened: {getattr(problem, 'strerror', None) or problem}") from None
+    if not folder:
         raise DataError(f"{text} is a file; give a folder with one folder of images a class")
     return _known(_folder(root, text, 2 if classes is None else 1), classes)
 
@@ -93,11 +98,14 @@ def _known(source: Source, classes: tuple[str, ...] | None) -> Source:
 def _folder(root: Path, location: str, least: int) -> Source:
     parts = {part.name.lower(): part for part in _folders(root)}
     val = next((parts[name] for name in _VAL_NAMES if name in parts), None)
+    problems: list[Problem] = []
     if "train" in parts:
-        items = _items(parts["train"], root, "train" if val else None)
+        items = _items(parts["train"], root, "train" if val else None, problems)
         known = {item.label for item in items}
-        if val:
-            held_out = _items(val, root, "val")
+        if items and val:
+            held_out = _items(val, root, "val", problems)
+            if not held_out:
+                raise DataError(f"{val} holds no images; without that folder a split is drawn")
             for item in held_out:
                 if item.label not in known:
                     raise DataError(
@@ -107,24 +115,18 @@ def _folder(root: Path, location: str, least: int) -> Source:
             items += held_out
         class_root = parts["train"]
     else:
-        items, class_root = _items(root, root, None), root
+        items, class_root = _items(root, root, None, problems), root
     classes = tuple(sorted({item.label for item in items}))
     if not items:
-        loose = sum(1 for _ in _image_files(root))
+        loose = len(image_files(class_root))
         found = f"{loose} images, but none in a class folder" if loose else "no images"
         raise DataError(
-            f"{location} holds {found}; put them into one folder a class, such as {location}/cat/1.jpg"
+            f"{class_root} holds {found}; put them into one folder a class, such as {class_root}/cat/1.jpg"
         )
     if len(classes) < least:
         raise DataError(
             f"{location} holds one class, '{classes[0]}'; a classifier needs at least two folders"
         )
-    empty = [part.name for part in _folders(class_root) if part.name not in classes]
-    problems = tuple(
-        Problem(name, "a class folder without images", "left out of the classes")
-        for name in empty
-        if name.lower() not in (*_VAL_NAMES, "train", "test")
-    )
     return Source(
         name=root.resolve().name,
         location=str(root.resolve()),
@@ -134,17 +136,35 @@ def _folder(root: Path, location: str, least: int) -> Source:
         read=lambda path: decode(root / path),
         size=lambda path: header_size(root / path),
         oriented=all(len(name) == 1 or name.isdigit() for name in classes),
-        problems=problems,
+        problems=tuple(problems),
     )
 
 
-def _items(folder: Path, root: Path, split: Split | None) -> list[Item]:
-    return [
-        Item(file.relative_to(root).as_posix(), part.name, split)
-        for part in _folders(folder)
-        if folder != root or part.name.lower() != "test"
-        for file in _image_files(part, deep=True)
-    ]
+def _items(folder: Path, root: Path, split: Split | None, problems: list[Problem]) -> list[Item]:
+    """The images of the class folders in a folder; what cannot be taken is added to the problems."""
+    items = []
+    for part in _folders(folder):
+        if folder == root and part.name.lower() == "test":
+            continue
+        place = part.relative_to(root).as_posix()
+        if part.is_symlink() and folder.resolve().is_relative_to(part.resolve()):
+            problems.append(Problem(_printable(place), "a link to a folder around it", "left out"))
+            continue
+        files = [file.relative_to(root).as_posix() for file in image_files(part, deep=True)]
+        if not files and split != "val":
+            problem = "a class folder without images"
+            problems.append(Problem(_printable(place), problem, "left out of the classes"))
+        for path in files:
+            if _printable(path) == path:
+                items.append(Item(path, part.name, split))
+            else:  # no CSV, JSON or page could hold such a name
+                problems.append(Problem(_printable(path), "its name is not UTF-8; rename it", "left out"))
+    return items
+
+
+def _printable(path: str) -> str:
+    """The path with bytes that are no UTF-8 written as backslash escapes."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _folders(folder: Path) -> list[Path]:
@@ -155,9 +175,17 @@ def _folders(folder: Path) -> list[Path]:
     return sorted(found, key=lambda part: part.name)
 
 
-def _image_files(folder: Path, deep: bool = False) -> list[Path]:
+def image_files(folder: Path, deep: bool = False) -> list[Path]:
+    """The visible image files in a folder, and in those below it if `deep`; linked folders are not entered.
+
+    Raises DataError for a folder that cannot be opened.
+    """
+
+    def refuse(problem: OSError) -> None:
+        raise DataError(f"{problem.filename} cannot be opened: {problem.strerror}")
+
     found = []
-    for place, folders, files in os.walk(folder):
+    for place, folders, files in os.walk(folder, onerror=refuse):
         folders[:] = sorted(name for name in folders if not name.startswith(".")) if deep else []
         for name in sorted(files):
             if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:

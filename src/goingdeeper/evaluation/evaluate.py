@@ -38,7 +38,7 @@ def evaluate(
         raise unknown("protocol", protocol, PROTOCOLS, f"the protocols are: {', '.join(PROTOCOLS)}")
     if batch < 1:
         raise UsageError(f"a batch of {batch}; at least 1 is needed")
-    source = _held_out(run) if images is None else open_source(images, model.classes)
+    source = _held_out(run, model.classes) if images is None else open_source(images, model.classes)
     if any(item.split == "val" for item in source.items):
         source = replace(source, items=tuple(item for item in source.items if item.split == "val"))
     found = survey(source, model.preprocessing.size, BAD_SHARE, progress)
@@ -49,16 +49,20 @@ def evaluate(
     return score(likely, labels, model.classes, protocol=protocol), found.problems
 
 
-def _held_out(run: RunFolder | None) -> Source:
+def _held_out(run: RunFolder | None, classes: tuple[str, ...]) -> Source:
     if run is None:
         raise UsageError("a model folder has no validation images of its own; name a folder of images")
-    record = run.run()
-    data = record["data"]
-    location = data["location"]
+    try:
+        location = str(run.run()["data"]["location"])
+    except (KeyError, TypeError):
+        raise DataError(f"{run.path / 'run.json'} does not say where its images are; name a folder") from None
     if location != "digits" and not Path(location).exists():
         raise DataError(f"the run's images are no longer at {location}; name a folder of images")
-    source = open_source(location, tuple(record["classes"]))
+    source = open_source(location, classes)
     val = tuple(Item(row["path"], row["class"], "val") for row in run.split() if row["split"] == "val")
     if not val:
         raise DataError(f"{run.path} has no validation images in its split.csv; name a folder of images")
+    for item in val:
+        if item.label not in classes:
+            raise DataError(f"{run.path / 'split.csv'}: the model has no class '{item.label}'")
     return replace(source, items=val, problems=())

@@ -47,11 +47,12 @@ def score(
 ) -> Score:
     """log_probabilities: (N, classes), of the averaged prediction; labels: (N,) class numbers."""
     images = len(labels)
-    wrong = log_probabilities.argmax(1) != labels
+    undecided = log_probabilities.isnan().any(1)  # a network that diverged gets nothing right
+    wrong = (log_probabilities.argmax(1) != labels) | undecided
     top5 = None
     if len(classes) > 5:
         five = log_probabilities.topk(5, dim=1).indices
-        top5 = 100.0 * int((five != labels[:, None]).all(1).sum()) / images
+        top5 = 100.0 * int(((five != labels[:, None]).all(1) | undecided).sum()) / images
     per_class = {}
     for number, name in enumerate(classes):
         members = labels == number

@@ -70,8 +70,8 @@ class ResidualBlock(Composite):
     """body(x) + shortcut(x), then ReLU; the last part is the shortcut."""
 
     def __init__(self, body: Iterable[tuple[str, nn.Module]], shortcut: nn.Module, relu: bool) -> None:
-        self.relu = relu  # before the parts, so that none takes the name
         super().__init__([*body, ("shortcut", shortcut)])
+        self._relu = relu
 
     def forward(self, x: Tensor, taps: Taps | None = None) -> Tensor:
         *body, (name, shortcut) = self.named_children()
@@ -79,7 +79,7 @@ class ResidualBlock(Composite):
         for part_name, part in body:
             y = run(part, part_name, y, taps)
         y = y + run(shortcut, name, x, taps)
-        return F.relu(y, inplace=True) if self.relu else y
+        return F.relu(y, inplace=True) if self._relu else y
 
 
 class ConvUnit(Composite):

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from goingdeeper.data.decode import Pixels, decode, fit
-from goingdeeper.data.sources import SUFFIXES
-from goingdeeper.errors import DataError
+from goingdeeper.data.sources import image_files
+from goingdeeper.errors import DataError, UsageError
 from goingdeeper.runs.model import Model
 
 BATCH = 32
@@ -43,12 +45,14 @@ def predict(
 ) -> Iterator[Answer | Failure]:
     """One answer an image, in order; an image that cannot be read gives a Failure and the rest go on.
 
-    images: paths, or arrays of (height, width, 3) RGB bytes.
+    images: paths, or arrays of (height, width, 3) RGB bytes. Raises UsageError where `top` is under 1.
     """
+    if top < 1:
+        raise UsageError(f"the {top} likeliest classes; at least 1 is needed")
     waiting = iter(images)
     done = 0
     while part := list(islice(waiting, BATCH)):
-        yield from _answers(model, part, top)
+        yield from _answers(model, part, top, done)
         done += len(part)
         if progress:
             progress(done)
@@ -62,31 +66,29 @@ def expand(paths: Sequence[str]) -> list[str]:
     found = []
     for text in paths:
         path = Path(text)
-        if path.is_dir():
-            inside = sorted(
-                str(file)
-                for file in path.rglob("*")
-                if file.suffix.lower() in SUFFIXES
-                and not any(part.startswith(".") for part in file.relative_to(path).parts)
-            )
-            if not inside:
-                raise DataError(f"{text} holds no images")
-            found += inside
-        elif path.exists():
-            found.append(text)
-        else:
-            raise DataError(f"there is no file {text}")
+        try:
+            folder = stat.S_ISDIR(path.stat().st_mode)
+        except FileNotFoundError:
+            raise DataError(f"there is no file {text}") from None
+        except (OSError, ValueError) as problem:
+            raise DataError(
+                f"{text} cannot be opened: {getattr(problem, 'strerror', None) or problem}"
+            ) from None
+        inside = sorted(str(file) for file in image_files(path, deep=True)) if folder else [text]
+        if not inside:
+            raise DataError(f"{text} holds no images")
+        found += inside
     return found
 
 
 def _answers(
-    model: Model, part: Sequence[str | os.PathLike[str] | Pixels], top: int
+    model: Model, part: Sequence[str | os.PathLike[str] | Pixels], top: int, first: int
 ) -> list[Answer | Failure]:
     size = model.preprocessing.size
     fitted: list[Pixels] = []
     slots: list[int | Failure] = []
     names: list[str] = []
-    for number, image in enumerate(part):
+    for number, image in enumerate(part, first):
         names.append(os.fspath(image) if isinstance(image, str | os.PathLike) else f"image {number}")
         try:
             read = decode(Path(image)) if isinstance(image, str | os.PathLike) else _checked(image)
@@ -110,7 +112,9 @@ def _answers(
 
 
 def _checked(image: Pixels) -> Pixels:
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != "uint8":
+    if not isinstance(image, np.ndarray):
+        raise DataError(f"{type(image).__name__} is neither a path nor an array of (height, width, 3) bytes")
+    if image.ndim != 3 or image.shape[2] != 3 or not image.size or image.dtype != np.uint8:
         raise DataError(
             f"an array of shape {image.shape} and type {image.dtype} is not (height, width, 3) bytes"
         )

@@ -51,8 +51,10 @@ class RunFolder:
             raise RunFolderError(f"{self.path} is not a run folder: it has no run.json")
         try:
             run: dict[str, Any] = json.loads(file.read_text("utf-8"))
-        except (ValueError, OSError) as problem:
+        except (ValueError, OSError, RecursionError) as problem:
             raise DataError(f"{file} cannot be read: {problem}; restore it or train again") from None
+        if not isinstance(run, dict):
+            raise DataError(f"{file} does not describe a run; restore it or train again")
         return run
 
     def write_run(self, run: Mapping[str, Any]) -> None:
@@ -60,18 +62,19 @@ class RunFolder:
 
     def metrics(self) -> list[dict[str, float]]:
         """metrics.csv as numbers, one mapping an epoch; empty before the first epoch has ended."""
-        return [
-            {key: float(value) for key, value in row.items() if value not in ("", None)}
-            for row in self._rows("metrics.csv")
-        ]
+        rows = self._rows("metrics.csv", "epoch")
+        try:
+            return [{key: float(value) for key, value in row.items() if value} for row in rows]
+        except ValueError as problem:
+            raise DataError(f"{self.path / 'metrics.csv'} is damaged: {problem}") from None
 
     def predictions(self) -> list[dict[str, str]]:
         """predictions.csv: path, true, predicted, probability, probability_true."""
-        return self._rows("predictions.csv")
+        return self._rows("predictions.csv", "path", "true", "predicted", "probability", "probability_true")
 
     def split(self) -> list[dict[str, str]]:
         """split.csv: path, class, split ("train" or "val")."""
-        return self._rows("split.csv")
+        return self._rows("split.csv", "path", "class", "split")
 
     def write_rows(self, name: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
         """A CSV file of the folder, written whole or not at all."""
@@ -82,12 +85,25 @@ class RunFolder:
         writer.writerows(rows)
         write_whole(self.path / name, text.getvalue())
 
-    def _rows(self, name: str) -> list[dict[str, str]]:
+    def _rows(self, name: str, *columns: str) -> list[dict[str, str]]:
+        """The rows of a CSV file, none where it is not there. Raises DataError where one is damaged."""
         file = self.path / name
         if not file.is_file():
             return []
-        with file.open(encoding="utf-8", newline="") as stream:
-            return list(csv.DictReader(stream))
+        try:
+            with file.open(encoding="utf-8", newline="") as stream:
+                reader = csv.DictReader(stream, strict=True)
+                for column in columns:
+                    if column not in (reader.fieldnames or ()):
+                        raise ValueError(f"it has no column '{column}'")
+                rows = []
+                for row in reader:
+                    if None in row or None in row.values():
+                        raise ValueError(f"line {reader.line_num} has not one value for each column")
+                    rows.append(row)
+                return rows
+        except (OSError, ValueError, csv.Error) as problem:
+            raise DataError(f"{file} cannot be read: {problem}; restore it or train again") from None
 
 
 def write_whole(file: Path, content: str | bytes) -> None:

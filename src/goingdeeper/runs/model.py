@@ -22,9 +22,11 @@ from goingdeeper.data.batches import Preprocessing
 from goingdeeper.data.decode import Pixels, decode, fit, png
 from goingdeeper.edits import without_heads
 from goingdeeper.errors import DataError, DescriptionError, GateError, RunFolderError
+from goingdeeper.layers import Network
 from goingdeeper.nn.build import Net
 from goingdeeper.notation import from_data, to_data
 from goingdeeper.runs.folder import RunFolder, write_whole
+from goingdeeper.trace import trace
 
 SCHEMA = 1
 TOLERANCE = 1e-3
@@ -58,7 +60,7 @@ def save_model(
     """
     network = without_heads(net.description)
     weights = {name: value.cpu().contiguous() for name, value in state.items() if not _of_head(name)}
-    deployed = _filled(Net, network, weights)
+    deployed = _filled(network, weights)
     small = picture if max(picture.shape[:2]) <= 512 else fit(picture, preprocessing.size)
     golden = _logits(deployed, small, preprocessing)
     content = save(weights, metadata={"format": "pt"})
@@ -106,20 +108,26 @@ def load_model(path: Path) -> Model:
     config = _config(folder)
     try:
         network = from_data(config["description"])
-        p = config["preprocessing"]
-        preprocessing = Preprocessing(int(p["size"]), tuple(p["mean"]), tuple(p["std"]))
+        trace(network)
+        preprocessing = _preprocessing(config["preprocessing"], network)
         classes = tuple(str(name) for name in config["classes"])
-        weights_file = folder / str(config["weights"]["file"])
+        if len(set(classes)) != network.classes or len(classes) != network.classes:
+            raise ValueError(f"its class names do not fit a network of {network.classes} classes")
+        # Names alone: a folder from elsewhere must not point outside of itself.
+        weights_file = folder / Path(config["weights"]["file"]).name
         expected, digest = int(config["weights"]["bytes"]), config["weights"]["sha256"]
-        golden = torch.tensor(config["golden"]["logits"], dtype=torch.float32)
-        golden_image = folder / str(config["golden"]["image"])
-    except (KeyError, TypeError, ValueError, DescriptionError) as problem:
+        golden = torch.tensor([float(value) for value in config["golden"]["logits"]])
+        golden_image = folder / Path(config["golden"]["image"]).name
+    except (KeyError, TypeError, ValueError, OverflowError, DescriptionError) as problem:
         raise DataError(
             f"{folder / 'config.json'} is damaged: {problem}; restore it or train again"
         ) from None
     if not weights_file.is_file():
         raise RunFolderError(f"{folder} has no {weights_file.name}; restore it or train again")
-    content = weights_file.read_bytes()
+    try:
+        content = weights_file.read_bytes()
+    except OSError as problem:
+        raise DataError(f"{weights_file} cannot be read: {problem.strerror or problem}") from None
     if len(content) < expected:
         raise DataError(
             f"{weights_file} is cut short: {len(content):,} of {expected:,} bytes; restore it or train again"
@@ -127,7 +135,7 @@ def load_model(path: Path) -> Model:
     if hashlib.sha256(content).hexdigest() != digest:
         raise GateError(f"{weights_file} was altered after it was saved; restore it or train again")
     try:
-        net = _filled(Net, network, load(content))
+        net = _filled(network, load(content))
     except (SafetensorError, RuntimeError) as problem:
         first = str(problem).splitlines()[0]
         raise DataError(f"{weights_file} does not hold this network's weights: {first}") from None
@@ -156,16 +164,25 @@ def _config(folder: Path) -> dict[str, Any]:
     file = folder / "config.json"
     try:
         config = json.loads(file.read_text("utf-8"))
-    except (ValueError, OSError) as problem:
+    except (ValueError, OSError, RecursionError) as problem:
         raise DataError(f"{file} cannot be read: {problem}; restore it or train again") from None
     if not isinstance(config, dict) or config.get("schema") != SCHEMA:
         raise DataError(f"{file} is not a model of this version (schema {SCHEMA})")
     return config
 
 
-def _filled(kind: type[Net], network: Any, weights: Mapping[str, Tensor]) -> Net:
+def _preprocessing(data: Mapping[str, Any], network: Network) -> Preprocessing:
+    mean, std = (tuple(float(value) for value in data[name]) for name in ("mean", "std"))
+    if len(mean) != network.input[0] or len(std) != network.input[0] or min(std) <= 0:
+        raise ValueError(f"mean {mean} and std {std} do not fit {network.input[0]} channels")
+    if (data["size"], data["size"]) != network.input[1:]:
+        raise ValueError(f"size {data['size']} is not the network's input")
+    return Preprocessing(data["size"], mean, std)
+
+
+def _filled(network: Network, weights: Mapping[str, Tensor]) -> Net:
     with torch.device("meta"):
-        net = kind(network)
+        net = Net(network)
     net.load_state_dict(dict(weights), assign=True)
     return net.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload, no-any-return]
 

@@ -59,6 +59,10 @@ class Progress:
     best_loss: float = math.inf
 
 
+class _Stopped(Exception):
+    """Ends an evaluation that is no longer wanted."""
+
+
 class Trainer:
     """The state of a training run: network, optimiser, progress, and the best weights so far."""
 
@@ -82,19 +86,18 @@ class Trainer:
     ) -> None:
         """Trains until the last epoch or until asked to stop, then saves a checkpoint.
 
-        epoch_end: called after each epoch's checkpoint. Raises GateError, before the update, where the
-        loss is not a number.
+        epoch_end: called after each epoch's checkpoint. Raises GateError where the loss is not a number,
+        before the update and before a checkpoint of such weights.
         """
         while self.progress.epoch <= self.job.recipe.epochs and not stop:
-            finished = self._epoch(stop, events)
-            if finished:
-                end = self._close_epoch()
+            end = self._close_epoch(stop) if self._epoch(stop, events) else None
             self._save(checkpoints)
-            if finished:
+            if end:
                 epoch_end()
                 events.epoch(end)
 
     def _epoch(self, stop: StopRequest, events: Events) -> bool:
+        """Whether all steps of the epoch are done."""
         job, progress = self.job, self.progress
         steps = self.steps_per_epoch
         self.net.train()
@@ -123,11 +126,8 @@ class Trainer:
     def _step(self, batch: Batch) -> dict[str, float]:
         job, progress = self.job, self.progress
         number = (progress.epoch - 1) * self.steps_per_epoch + progress.step
-        factor = job.recipe.schedule.factor(
-            number, job.recipe.epochs * self.steps_per_epoch, self.steps_per_epoch
-        )
         for group in self.optimiser.param_groups:
-            group["lr"] = job.recipe.optimiser.rate * factor
+            group["lr"] = self._rate(number)
         images = batch.images.to(job.device, non_blocking=True)
         labels = batch.labels.to(job.device, non_blocking=True)
         self.optimiser.zero_grad(set_to_none=True)
@@ -138,15 +138,17 @@ class Trainer:
             loss = self.objective(images, labels)
         total = float(loss.total.detach())
         if not math.isfinite(total):
-            raise GateError(
-                f"the loss is {total} at step {progress.step + 1} of epoch {progress.epoch}; nothing was "
-                f"updated with it. Lower the rate: --set rate={job.recipe.optimiser.rate / 5:.3g}"
-            )
+            raise self._diverged(f"the loss is {total} at step {progress.step + 1} of epoch {progress.epoch}")
         loss.total.backward()
         self.optimiser.step()
         count = len(labels)
         parts = {f"loss_{name}": count * float(value) for name, value in loss.parts.items()}
         return {"loss": count * total, **parts, "wrong": float(loss.wrong)}
+
+    def _rate(self, step: int) -> float:
+        recipe = self.job.recipe
+        steps = recipe.epochs * self.steps_per_epoch
+        return recipe.optimiser.rate * recipe.schedule.factor(step, steps, self.steps_per_epoch)
 
     def _add(self, values: Mapping[str, float]) -> None:
         sums = self.progress.sums
@@ -166,10 +168,15 @@ class Trainer:
             100 * sums["wait"] / sums["seconds"], left,
         )  # fmt: skip
 
-    def _close_epoch(self) -> EpochEnd:
+    def _close_epoch(self, stop: StopRequest) -> EpochEnd | None:
+        """Scores the epoch and turns to the next; None, and nothing changed, where asked to stop midway."""
         progress, sums = self.progress, self.progress.sums
         start = time.perf_counter()
-        found = self.evaluate()
+        found = self._evaluate(stop)
+        if found is None:
+            return None
+        if not math.isfinite(found.cross_entropy):
+            raise self._diverged(f"the validation loss is {found.cross_entropy} after epoch {progress.epoch}")
         progress.seconds += time.perf_counter() - start
         images = sums["images"]
         heads = {f"train_loss_{n}": sums[f"loss_{n}"] / images for n in ("main", *self.net.heads)}
@@ -180,7 +187,7 @@ class Trainer:
             "train_error": 100 * sums["wrong"] / images,
             "val_loss": found.cross_entropy,
             "val_error": found.top1_error,
-            "learning_rate": self.optimiser.param_groups[0]["lr"],
+            "learning_rate": self._rate(progress.epoch * self.steps_per_epoch - 1),
             "images_per_second": images / sums["seconds"],
             "data_wait": 100 * sums["wait"] / sums["seconds"],
             "seconds": progress.seconds,
@@ -197,12 +204,26 @@ class Trainer:
         progress.epoch, progress.step, progress.sums = progress.epoch + 1, 0, {}
         return end
 
-    def evaluate(self) -> Score:
+    def _evaluate(self, stop: StopRequest) -> Score | None:
         job = self.job
+
+        def look(done: int, total: int) -> None:
+            if stop and done < total:
+                raise _Stopped
+
         number = {name: index for index, name in enumerate(job.classes)}
         labels = torch.tensor([number[item.label] for item in job.val])
-        found = log_probabilities(self.net, job.pictures, job.val, job.preprocessing, device=job.device)
+        try:
+            found = log_probabilities(
+                self.net, job.pictures, job.val, job.preprocessing, device=job.device, progress=look
+            )
+        except _Stopped:
+            return None
         return score(found, labels, job.classes)
+
+    def _diverged(self, what: str) -> GateError:
+        slower = min(self.job.recipe.optimiser.rate / 5, 0.1)
+        return GateError(f"{what}; what was saved before it is kept. Lower the rate: --set rate={slower:.3g}")
 
     def _save(self, folder: Path) -> None:
         tensors = {f"net.{name}": value for name, value in self.net.state_dict().items()}

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import statistics
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import torch
 
 from goingdeeper import catalogue
 from goingdeeper.data.sources import Source
 from goingdeeper.errors import ResourceError, UsageError
-from goingdeeper.layers import BatchNorm, Conv, Network
+from goingdeeper.layers import Conv, Network
 from goingdeeper.trace import smallest_input, trace
 from goingdeeper.training.recipes import Recipe, change, recipe
 
@@ -47,7 +47,7 @@ class Plan:
     network: Network
     size: int
     device: str
-    reasons: tuple[Reason, ...] = field(default=())
+    reasons: tuple[Reason, ...] = ()
 
 
 def choose_device(wish: str) -> Reason:
@@ -59,7 +59,9 @@ def choose_device(wish: str) -> Reason:
     try:
         device = torch.device(wish)
     except RuntimeError:
-        raise UsageError(f"unknown device '{wish}'; give auto, cpu, cuda or cuda:1") from None
+        device = None
+    if device is None or device.type not in ("cpu", "cuda") or wish.startswith("cpu:"):
+        raise UsageError(f"unknown device '{wish}'; give auto, cpu, cuda or cuda:1")
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ResourceError(f"device {wish} is not there: torch finds no CUDA GPU; use --device cpu")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
@@ -70,74 +72,65 @@ def choose_device(wish: str) -> Reason:
 def choose_network(wishes: Wishes, source: Source, device: str) -> Plan:
     """The network and its input size. Raises ShapeError for too small a size."""
     side = typical_side(source)
-    small_machine = device == "cpu"
-    reasons = []
-    if wishes.model is None:
-        large = side > 160 and not small_machine
-        name = "resnet-18-b" if large else "cifar-resnet-20-a"
-        why = (
-            "large images and a GPU"
-            if large
-            else ("a CPU trains it in minutes" if side > 48 else "small images")
-        )
+    if wishes.model is not None:
+        model = Reason("model", wishes.model, "asked for")
+    elif side > 160 and device != "cpu":
+        model = Reason("model", "resnet-18-b", "large images and a GPU")
     else:
-        name, why = wishes.model, "asked for"
-    reasons.append(Reason("model", name, why))
-    network = catalogue.network(name)
-    published = network.input[1]
-    if wishes.size is not None:
-        size, why = wishes.size, "asked for"
-    elif published <= 32:
-        size, why = (
-            (32, f"images of about {side} pixels") if side <= 48 else (64, f"images of about {side} pixels")
-        )
-    else:
-        size = min(published, max(32, 32 * -(-side // 32)))
-        if any(name for name, _ in network.heads) or size < published:
-            size = min(published, max(size, smallest_input(network) or published))
-        why = "the published input" if size == published else f"images of about {side} pixels"
-    reasons.append(Reason("size", f"{size}x{size}", why))
+        why = "a CPU trains it in minutes" if side > 48 else "small images"
+        model = Reason("model", "cifar-resnet-20-a", why)
+    network = catalogue.network(model.value)
+    size, why = _size(network, side) if wishes.size is None else (wishes.size, "asked for")
     network = replace(network, input=(3, size, size), classes=len(source.classes))
     trace(network)
-    return Plan(network, size, device, tuple(reasons))
+    return Plan(network, size, device, (model, Reason("size", f"{size}x{size}", why)))
+
+
+def _size(network: Network, side: int) -> tuple[int, str]:
+    """The input side for images of a typical side, and why."""
+    published = network.input[1]
+    images = f"images of about {side} pixels"
+    if published <= 32:
+        return (32 if side <= 48 else 64), images
+    size = max(32 * -(-side // 32), 32, smallest_input(network) or published)
+    return (size, images) if size < published else (published, "the published input")
 
 
 def choose_recipe(
     wishes: Wishes, network: Network, source: Source, images: int
 ) -> tuple[Recipe, list[Reason]]:
-    """The recipe for so many training images, every field resolved."""
-    chosen, reasons = recipe(wishes.recipe), []
-    batch = next(b for b in (128, 64, 32, 16) if b == 16 or images >= 20 * b)
-    chosen = replace(chosen, batch=min(batch, images))
-    reasons.append(Reason("batch", str(chosen.batch), f"{images:,} training images"))
-    epochs = min(100, max(10, round(IMAGES_SEEN / images)))
-    chosen = replace(chosen, epochs=epochs)
-    reasons.append(Reason("epochs", str(epochs), f"about {IMAGES_SEEN:,} images seen, 10 to 100 epochs"))
-    if source.oriented:
-        chosen = change(chosen, {"flip": "false"})
-        reasons.append(
-            Reason("flip", "off", "single characters or numbers as classes; --set flip=true mirrors images")
-        )
-    else:
-        reasons.append(Reason("flip", "on", "images are mirrored at random; --set flip=false turns it off"))
-    if wishes.epochs is not None:
-        chosen = replace(chosen, epochs=wishes.epochs)
-    if wishes.batch is not None:
-        chosen = replace(chosen, batch=wishes.batch)
-    normed = any(isinstance(s.layer, Conv) and isinstance(s.layer.norm, BatchNorm) for s in trace(network))
-    per_image = 0.1 / 128 if normed else 0.01 / 32
-    rate = per_image * chosen.batch
-    chosen = change(chosen, {"rate": f"{rate:.6g}"})
-    why = "0.1 at batch 128" if normed else "0.01 at batch 32, as there is no batch norm"
-    reasons.append(Reason("rate", f"{rate:.4g}", why))
-    asked = dict(wishes.settings)
-    chosen = change(chosen, asked)
-    given = {"epochs": wishes.epochs, "batch": wishes.batch}
-    given = {name: value for name, value in given.items() if value is not None}
-    for name, value in (given | asked).items():
-        short = name.rpartition(".")[2]
-        reasons = [reason for reason in reasons if reason.what != short]
-        reasons.append(Reason(short, str(value), "asked for"))
+    """The recipe for so many training images, every field resolved, and why."""
+    asked = {name.rpartition(".")[2]: value for name, value in wishes.settings}
+    asked |= {n: str(v) for n, v in (("epochs", wishes.epochs), ("batch", wishes.batch)) if v is not None}
+    chosen = change(recipe(wishes.recipe), asked)
+    normed = any(isinstance(step.layer, Conv) and step.layer.norm for step in trace(network))
+    if "batch" not in asked:
+        sizes = (128, 64, 32, 16) if normed else (32, 16)
+        batch = next(b for b in sizes if b == 16 or images >= 20 * b)
+        chosen = replace(chosen, batch=min(batch, images))
+    rate, at_batch = (0.1, 128) if normed else (0.01, 32)
+    defaults = [
+        Reason("batch", str(chosen.batch), f"{images:,} training images"),
+        Reason(
+            "epochs",
+            str(min(100, max(10, round(IMAGES_SEEN / images)))),
+            f"about {IMAGES_SEEN:,} images seen, 10 to 100 epochs",
+        ),
+        Reason(
+            "rate",
+            f"{rate * chosen.batch / at_batch:.4g}",
+            f"{rate} at batch {at_batch}{'' if normed else ', as there is no batch norm'}",
+        ),
+        Reason("flip", "false", "single characters or numbers as classes; --set flip=true mirrors images")
+        if source.oriented
+        else Reason("flip", "true", "images are mirrored at random; --set flip=false turns it off"),
+    ]
+    if not normed:
+        why = "mean subtracted only, bytes 0 to 255: without batch norm the scale matters"
+        defaults.append(Reason("standardise", "false", why))
+    reasons = [reason for reason in defaults if reason.what not in asked]
+    chosen = change(chosen, {reason.what: reason.value for reason in reasons})
+    reasons += [Reason(name, value, "asked for") for name, value in asked.items()]
     if chosen.epochs < 1 or chosen.batch < 1:
         raise UsageError(f"epochs {chosen.epochs}, batch {chosen.batch}: each must be at least 1")
     if chosen.batch > images:

@@ -45,7 +45,8 @@ class Recipe:
     """Everything about training that is not the network or the data.
 
     smoothing: label smoothing over all classes. head_weight: of each auxiliary head's loss.
-    bad_share: the share of images that may be unreadable and left out.
+    standardise: divide by the standard deviation; without it only the mean is subtracted, from bytes 0 to
+    255, as the papers before batch norm did. bad_share: images that may be unreadable and left out.
     """
 
     name: str
@@ -56,12 +57,15 @@ class Recipe:
     augmentation: Augmentation = field(default=Augmentation())
     smoothing: float = 0.1
     head_weight: float = 0.3
+    standardise: bool = True
     bad_share: float = BAD_SHARE
 
 
 SCRATCH = Recipe("scratch")
 
 RECIPES = {recipe.name: recipe for recipe in (SCRATCH,)}
+
+AT_MOST_ONE = frozenset({"optimiser.momentum", "augmentation.pad", "smoothing", "bad_share"})
 
 
 def recipe(name: str) -> Recipe:
@@ -116,8 +120,10 @@ def _parse(name: str, text: str, current: Any) -> Any:
     except ValueError:
         words = {bool: "true or false", int: "a whole number", float: "a number"}
         raise UsageError(f"--set {name}={text}: {words.get(kind, kind.__name__)} is needed") from None
-    if kind in (int, float) and (not math.isfinite(value) or value < 0):
+    if value < 0 or (kind is float and not math.isfinite(value)):
         raise UsageError(f"--set {name}={text}: a number of at least 0 is needed")
+    if name in AT_MOST_ONE and value > 1:
+        raise UsageError(f"--set {name}={text}: a number from 0 to 1 is needed")
     return value
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import dataclasses
 import platform
 import shlex
+import signal
 import statistics
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 
@@ -21,22 +20,22 @@ from goingdeeper.data.batches import Preprocessing
 from goingdeeper.data.pictures import Survey, mean_and_std, survey
 from goingdeeper.data.sources import Source, open_source
 from goingdeeper.data.split import Division, divide, fingerprint
-from goingdeeper.errors import DataError, Interrupted, ResourceError, RunFolderError
+from goingdeeper.errors import DataError, Interrupted, ResourceError, UsageError
 from goingdeeper.evaluation.predict import log_probabilities
 from goingdeeper.evaluation.scores import Score, score
 from goingdeeper.nn.build import Net, build
 from goingdeeper.notation import to_data
 from goingdeeper.runs.folder import RunFolder
+from goingdeeper.runs.listing import locked
 from goingdeeper.runs.model import load_model, save_model
 from goingdeeper.training.checkpoints import newest_checkpoint
 from goingdeeper.training.events import Events
-from goingdeeper.training.loop import Job, Trainer
+from goingdeeper.training.loop import Job, Progress, Trainer
+from goingdeeper.training.place import check_out, choose_folder
 from goingdeeper.training.plan import Plan, Reason, Wishes, choose_device, choose_network, choose_recipe
 from goingdeeper.training.recipes import Recipe, change, recipe
 from goingdeeper.training.stopping import StopRequest, stop_requests
 from goingdeeper.version import __version__
-
-RUNS = Path("runs")
 
 
 def train(wishes: Wishes, out: Path | None = None, events: Events | None = None) -> RunFolder:
@@ -46,6 +45,10 @@ def train(wishes: Wishes, out: Path | None = None, events: Events | None = None)
     finished saved, after Ctrl-C or SIGTERM.
     """
     events = events or Events()
+    if not 0 <= wishes.seed < 2**31:
+        raise UsageError(f"seed {wishes.seed}: a whole number from 0 to {2**31 - 1} is needed")
+    if out is not None:
+        check_out(out)
     source = open_source(wishes.source)
     device = choose_device(wishes.device)
     plan = choose_network(wishes, source, device.value)
@@ -54,12 +57,12 @@ def train(wishes: Wishes, out: Path | None = None, events: Events | None = None)
     division = divide(source, found.digests, wishes.seed)
     _check_classes(source, division)
     chosen, reasons = choose_recipe(wishes, plan.network, source, len(division.train))
-    resolved = _resolved(wishes, source, found, division, plan, chosen, [device, *plan.reasons, *reasons])
-    folder, going_on = _folder(wishes, out, resolved)
-    with _locked(folder):
+    reasons = [device, *plan.reasons, *reasons]
+    resolved = _resolved(wishes, out, source, found, division, plan, chosen, reasons)
+    folder, going_on = choose_folder(out, resolved)
+    with locked(folder):
         if going_on:
             resolved = {**folder.run(), "status": "running"}
-        folder.path.mkdir(parents=True, exist_ok=True)
         folder.write_run(resolved)
         folder.write_rows(
             "split.csv",
@@ -68,6 +71,8 @@ def train(wishes: Wishes, out: Path | None = None, events: Events | None = None)
         )
         _announce(events, resolved, found, folder, going_on)
         mean, std = mean_and_std(found.pictures, division.train)
+        if not chosen.standardise:
+            std = (1 / 255,) * len(std)
         job = Job(
             build(plan.network, seed=wishes.seed), chosen, found.pictures, division.train, division.val,
             source.classes, Preprocessing(plan.size, mean, std), wishes.seed, device.value,
@@ -77,17 +82,20 @@ def train(wishes: Wishes, out: Path | None = None, events: Events | None = None)
 
 
 def _run(job: Job, folder: RunFolder, run: dict[str, Any], source: Source, events: Events) -> None:
-    checkpoint = newest_checkpoint(folder.checkpoints)
+    checkpoint = newest_checkpoint(folder.checkpoints, events.note)
     try:
         with stop_requests() as stop:
             trainer = Trainer(job, checkpoint)
             if checkpoint:
-                progress = trainer.progress
-                events.note(f"going on from epoch {progress.epoch}, step {progress.step}")
-            trainer.run(stop, folder.checkpoints, events, lambda: _write_metrics(folder, trainer))
-            if stop:
-                _interrupt(folder, run, trainer, stop)
-            _finish(trainer, folder, run, source)
+                events.note(f"going on from {_reached(trainer.progress)}")
+            try:
+                trainer.run(stop, folder.checkpoints, events, lambda: _write_metrics(folder, trainer))
+                if stop:
+                    saved = f"interrupted; everything is saved up to {_reached(trainer.progress)}"
+                    _interrupt(saved, stop, folder, run)
+                _finish(trainer, folder, run, source)
+            except KeyboardInterrupt:
+                _interrupt("stopped at once; the last checkpoint is kept", stop, folder, run)
     except torch.OutOfMemoryError:
         raise ResourceError(
             f"not enough memory on {job.device} for a batch of {job.recipe.batch}; "
@@ -97,19 +105,21 @@ def _run(job: Job, folder: RunFolder, run: dict[str, Any], source: Source, event
         events.close()
 
 
-def _interrupt(folder: RunFolder, run: dict[str, Any], trainer: Trainer, stop: StopRequest) -> None:
+def _interrupt(saved: str, stop: StopRequest, folder: RunFolder, run: dict[str, Any]) -> NoReturn:
     folder.write_run({**run, "status": "interrupted"})
-    progress = trainer.progress
-    raise Interrupted(
-        f"interrupted; everything is saved up to epoch {progress.epoch}, step {progress.step}. "
-        f"Go on with: {run['command']}",
-        stop.signal or 2,
-    )
+    raise Interrupted(f"{saved}. Go on with: {run['command']}", stop.signal or signal.SIGINT)
+
+
+def _reached(progress: Progress) -> str:
+    if progress.step:
+        return f"epoch {progress.epoch}, step {progress.step}"
+    return f"the end of epoch {progress.epoch - 1}" if progress.epoch > 1 else "the start"
 
 
 def _finish(trainer: Trainer, folder: RunFolder, run: dict[str, Any], source: Source) -> None:
     """The best epoch's weights become the model; their predictions and score end the run."""
     job, progress = trainer.job, trainer.progress
+    _write_metrics(folder, trainer)  # a kill may have come between the last checkpoint and this file
     trainer.net.load_state_dict(trainer.best)
     number = {name: index for index, name in enumerate(job.classes)}
     labels = torch.tensor([number[item.label] for item in job.val])
@@ -209,8 +219,8 @@ def _check_classes(source: Source, division: Division) -> None:
 
 
 def _resolved(
-    wishes: Wishes, source: Source, found: Survey, division: Division, plan: Plan, chosen: Recipe,
-    reasons: list[Reason],
+    wishes: Wishes, out: Path | None, source: Source, found: Survey, division: Division, plan: Plan,
+    chosen: Recipe, reasons: list[Reason],
 ) -> dict[str, Any]:  # fmt: skip
     counted = cost(plan.network)
     train, val = Counter(i.label for i in division.train), Counter(i.label for i in division.val)
@@ -220,7 +230,7 @@ def _resolved(
         "version": __version__,
         "status": "running",
         "started": datetime.now().isoformat(timespec="seconds"),
-        "command": command(wishes),
+        "command": command(wishes, out),
         "wishes": {**dataclasses.asdict(wishes), "settings": dict(wishes.settings)},
         "reasons": [dataclasses.asdict(reason) for reason in reasons],
         "network": plan.network.name,
@@ -256,8 +266,8 @@ def _resolved(
     }
 
 
-def command(wishes: Wishes) -> str:
-    """The command line that repeats a run."""
+def command(wishes: Wishes, out: Path | None = None) -> str:
+    """The command line that repeats a run, or goes on with it."""
     words = ["deeper", "train", wishes.source]
     standard = Wishes(wishes.source)
     for name in ("model", "recipe", "epochs", "batch", "size", "seed", "device"):
@@ -266,94 +276,9 @@ def command(wishes: Wishes) -> str:
             words += [f"--{name}", str(value)]
     for key, value in wishes.settings:
         words += ["--set", f"{key}={value}"]
-    return shlex.join(words)
-
-
-def _folder(wishes: Wishes, out: Path | None, resolved: dict[str, Any]) -> tuple[RunFolder, bool]:
-    """Where the run goes, and whether it goes on from an unfinished one there."""
     if out is not None:
-        folder = RunFolder(out)
-        if not out.exists() or (out.is_dir() and not any(out.iterdir())):
-            resolved["command"] += f" --out {shlex.quote(str(out))}"
-            return folder, False
-        if not (out / "run.json").is_file():
-            raise RunFolderError(f"{out} is there already and is not a run folder; give another --out")
-        old = folder.run()
-        if old.get("status") == "finished":
-            raise RunFolderError(f"{out} holds a finished run, which is kept; give another --out")
-        differing = _differences(old, resolved)
-        if differing:
-            raise RunFolderError(
-                f"{out} holds an unfinished run of other settings ({differing}); give another --out"
-            )
-        return folder, True
-    for path in sorted(RUNS.glob("*/run.json"), reverse=True):
-        folder = RunFolder(path.parent)
-        try:
-            old = folder.run()
-        except DataError:
-            continue
-        if old.get("status") in ("running", "interrupted") and not _differences(old, resolved):
-            if not _in_use(folder):
-                return folder, True
-    name = f"{datetime.now():%Y-%m-%d_%H-%M-%S}_{resolved['network']}_{resolved['data']['name']}"
-    path = RUNS / name
-    for again in range(2, 1000):
-        if not path.exists():
-            break
-        path = RUNS / f"{name}-{again}"
-    return RunFolder(path), False
-
-
-def _differences(old: dict[str, Any], new: dict[str, Any]) -> str:
-    """What differs between two runs' settings, as `epochs 10, now 20`; empty if they are the same run."""
-    found = []
-    before, now = old.get("wishes", {}), new["wishes"]
-    for key in now:
-        if before.get(key) != now[key]:
-            found.append(f"{key} {before.get(key)}, now {now[key]}")
-    if not found:
-        for key in ("version", "description", "recipe", "seed", "device"):
-            if old.get(key) != _plain(new[key]):
-                found.append(f"another {key}")
-        if old.get("data", {}).get("fingerprint") != new["data"]["fingerprint"]:
-            found.append("the images have changed")
-    return "; ".join(found)
-
-
-def _plain(value: Any) -> Any:
-    import json
-
-    return json.loads(json.dumps(value))
-
-
-@contextmanager
-def _locked(folder: RunFolder) -> Iterator[None]:
-    """Keeps a second process out of the folder; the system lets go of the lock when the process ends."""
-    folder.path.mkdir(parents=True, exist_ok=True)
-    with (folder.path / ".lock").open("w") as handle:
-        if not _lock(handle):
-            raise RunFolderError(
-                f"{folder.path} is being trained by another process; wait for it, or give --out"
-            )
-        yield
-
-
-def _in_use(folder: RunFolder) -> bool:
-    with (folder.path / ".lock").open("w") as handle:
-        return not _lock(handle)
-
-
-def _lock(handle: Any) -> bool:
-    try:
-        import fcntl
-    except ImportError:  # not on Windows; there nothing keeps a second process out
-        return True
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+        words += ["--out", str(out)]
+    return shlex.join(words)
 
 
 def _announce(events: Events, run: dict[str, Any], found: Survey, folder: RunFolder, going_on: bool) -> None:
@@ -365,13 +290,15 @@ def _announce(events: Events, run: dict[str, Any], found: Survey, folder: RunFol
         events.note(f"left out: {len(lost) - 5} more, listed in {folder.path / 'run.json'}")
     events.note(
         f"{data['images']:,} images, {len(run['classes'])} classes · {data['train']:,} train / "
-        f"{data['val']:,} validation ({data['split']}) -> {folder.path / 'split.csv'}"
+        f"{data['val']:,} validation ({data['split']}) -> split.csv"
     )
     size = run["description"]["input"]
     events.note(
         f"{run['network']} at {size[2]}x{size[1]} · {run['params'] / 1e6:.2f} M parameters, "
         f"{run['macs'] / 1e9:.2f} G multiply-adds · from scratch · {run['device']}, {run['threads']} threads"
     )
+    wide = [max(len(reason[part]) for reason in run["reasons"]) for part in ("what", "value")]
     for reason in run["reasons"]:
-        events.note(f"  {reason['what']:<7} {reason['value']:<18} {reason['why']}")
-    events.note(f"{'going on in' if going_on else 'writing'} {folder.path} · {chosen['epochs']} epochs")
+        events.note(f"  {reason['what']:<{wide[0]}}  {reason['value']:<{wide[1]}}  {reason['why']}")
+    epochs = f"{chosen['epochs']} epoch{'' if chosen['epochs'] == 1 else 's'}"
+    events.note(f"{'going on in' if going_on else 'writing'} {folder.path} · {epochs}")

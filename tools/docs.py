@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import click
-
 import goingdeeper as gd
 from goingdeeper import catalogue
 from goingdeeper.cli import VERBS, deeper
@@ -28,14 +26,12 @@ def pages() -> dict[str, str]:
 
 def _commands() -> str:
     parts = ["# Commands\n\nGenerated from the command line's own help by `python tools/docs.py`.\n"]
-    context = click.Context(deeper, info_name="deeper", terminal_width=80, max_content_width=80)
+    page = {"terminal_width": 80, "max_content_width": 80, "resilient_parsing": True}
+    context = deeper.make_context("deeper", [], **page)
     parts.append(f"```\n{deeper.get_help(context)}\n```\n")
     for verb in VERBS:
         command = deeper.get_command(context, verb)
-        assert command is not None
-        inner = click.Context(
-            command, info_name=verb, parent=context, terminal_width=80, max_content_width=80
-        )
+        inner = command.make_context(verb, [], parent=context, **page)
         parts.append(f"## deeper {verb}\n\n```\n{command.get_help(inner)}\n```\n")
     return "\n".join(parts)
 

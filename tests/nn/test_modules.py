@@ -169,6 +169,11 @@ def test_pools_on_a_ramp(pool, expected):
     torch.testing.assert_close(value_of(pool, RAMP)[0, 0], torch.tensor(expected, dtype=torch.float32))
 
 
+@pytest.mark.parametrize("padding", [1, (0, 1, 0, 1), (1, 1, 1, 0)])
+def test_padding_is_never_a_maximum(padding):
+    assert value_of(MaxPool(3, stride=2, padding=padding), -RAMP).max() < 0
+
+
 @pytest.mark.parametrize("padding", [(1, 0, 2, 1), (0, 1, 0, 1), (0, 3, 3, 0)])
 def test_a_convolution_padded_unevenly(padding):
     top, bottom, left, right = padding

@@ -85,7 +85,7 @@ def deeper(ctx: click.Context) -> None:
 def main() -> NoReturn:
     """Runs the command line; errors become one line on stderr and an exit status (see `errors.py`)."""
     try:
-        status = deeper.main(standalone_mode=False)
+        status = deeper.main(prog_name="deeper", standalone_mode=False)
         sys.stdout.flush()
     except GoingDeeperError as problem:
         _leave(str(problem), problem.exit_status)

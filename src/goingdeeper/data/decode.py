@@ -62,9 +62,9 @@ def decode(file: Path | bytes, name: str | None = None) -> Pixels:
 
 def header_size(file: Path) -> tuple[int, int] | None:
     """(width, height) as the header has it, orientation not applied; None where it cannot be read."""
-    if not file.is_file():
-        return None
     try:
+        if not file.is_file():
+            return None
         with _quiet, Image.open(file, formats=_FORMATS) as image:
             return image.size
     except Exception:  # the full read names what is wrong

@@ -78,11 +78,13 @@ class RunFolder:
 
     def write_rows(self, name: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
         """A CSV file of the folder, written whole or not at all."""
-
+        table: list[list[object]] = [list(columns), *(list(row) for row in rows)]
+        # Unasked, the writer quotes a carriage return only where that ends its lines; readers need it quoted.
+        returns = any("\r" in str(value) for row in table for value in row)
         text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(rows)
+        csv.writer(
+            text, lineterminator="\n", quoting=csv.QUOTE_ALL if returns else csv.QUOTE_MINIMAL
+        ).writerows(table)
         write_whole(self.path / name, text.getvalue())
 
     def _rows(self, name: str, *columns: str) -> list[dict[str, str]]:

@@ -94,7 +94,12 @@ def save_model(
     shutil.rmtree(old, ignore_errors=True)
     if path.exists():
         path.rename(old)
-    aside.rename(path)
+    try:
+        aside.rename(path)
+    except OSError:
+        if old.exists():
+            old.rename(path)
+        raise
     shutil.rmtree(old, ignore_errors=True)
 
 

@@ -1,0 +1,182 @@
+import json
+import os
+import tomllib
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from goingdeeper import catalogue
+from goingdeeper.published.networks import figures
+
+
+def answer(said):
+    assert (said.status, said.err) == (0, "")
+    document = json.loads(said.out)
+    assert document["schema"] == 1
+    return document
+
+
+@pytest.fixture(scope="module")
+def reference():
+    """The sheet of figures that the networks were specified with, by id."""
+    folder = os.environ.get("GOINGDEEPER_TEST_DATA")
+    sheet = Path(folder).parent / "reference" / "published.toml" if folder else None
+    if sheet is None or not sheet.is_file():
+        pytest.skip("no reference/published.toml beside the folder that GOINGDEEPER_TEST_DATA names")
+    return {entry["id"]: entry for entry in tomllib.loads(sheet.read_text("utf-8"))["network"]}
+
+
+def test_list_json(deeper):
+    networks = answer(deeper("list", "--json"))["networks"]
+    assert [entry["id"] for entry in networks] == catalogue.names()
+    for entry in networks:
+        printed = figures(entry["id"])
+        assert entry.keys() >= {"id", "paper", "input", "classes", "params", "macs"}
+        assert (entry["params"], entry["macs"]) == (printed.params, printed.macs)
+        assert (tuple(entry["input"]), entry["classes"]) == (printed.input, printed.classes)
+        assert entry["paper"]
+
+
+def test_list_json_against_the_reference_sheet(deeper, reference):
+    for entry in answer(deeper("list", "--json"))["networks"]:
+        if entry["id"] == "googlenet-naive":  # not on the sheet; it has a test of its own
+            continue
+        sheet = re.sub(
+            r"^cifar-plain-(\d+)$", r"cifar-resnet-\1-a", entry["id"]
+        )  # "identical counts", it says
+        expected = reference[sheet]
+        assert (entry["params"], entry["macs"]) == (expected["params"], expected["macs"]), entry["id"]
+
+
+ISSUE = [
+    "googlenet", "googlenet-naive", "googlenet-separable-stem", "resnet-50-signs",
+    *(f"plain-{depth}" for depth in (18, 34)),
+    *(f"resnet-{depth}-{option}" for depth in (18, 34) for option in "abc"),
+    *(f"resnet-{depth}{variant}" for depth in (50, 101, 152) for variant in ("", "-v1.5", "-c")),
+    *(f"cifar-plain-{depth}" for depth in (20, 32, 44, 56, 110, 1202)),
+    *(f"cifar-resnet-{depth}-{option}" for depth in (20, 32, 44, 56, 110, 1202) for option in "abc"),
+]  # fmt: skip
+
+
+def test_the_networks_there_are(deeper):
+    assert {entry["id"] for entry in answer(deeper("list", "--json"))["networks"]} >= set(ISSUE)
+
+
+def test_the_net_of_stacked_naive_modules(deeper):
+    document = answer(deeper("show", "googlenet-naive", "--json"))
+    assert (document["params"], document["macs"]) == (97_526_008, 12_568_061_056)
+
+
+@pytest.mark.parametrize("network", ISSUE)
+def test_show_json(deeper, network):
+    document = answer(deeper("show", network, "--json"))
+    assert document.keys() >= {"id", "input", "params", "macs", "heads", "params_with_heads", "rows"}
+    printed = figures(network)
+    assert document["id"] == network
+    assert (document["params"], document["macs"]) == (printed.params, printed.macs)
+    heads = document["heads"]
+    assert document["params_with_heads"] == document["params"] + sum(
+        head["params"] for head in heads.values()
+    )
+    if printed.params_with_heads:
+        assert document["params_with_heads"] == printed.params_with_heads
+    rows = document["rows"]
+    for row in rows:
+        assert row.keys() >= {"path", "layer", "shape_in", "shape_out", "params", "macs", "receptive_field"}
+    trunk = [row for row in rows if not row["path"].startswith("heads.")]
+    assert sum(row["params"] for row in trunk) == document["params"]
+    assert sum(row["macs"] for row in trunk) == document["macs"]
+    assert trunk[0]["shape_in"] == document["input"]
+
+
+def test_googlenet_with_its_heads(deeper, reference):
+    document = answer(deeper("show", "googlenet", "--json"))
+    assert document["heads"].keys() == {"4a", "4d"}
+    assert document["params_with_heads"] == reference["googlenet-with-aux"]["params"]
+
+
+@pytest.mark.parametrize(
+    ("network", "sides"),
+    [
+        ("googlenet", [112, 56, 28, 14, 7]),
+        ("resnet-34-b", [112, 56, 28, 14, 7]),
+        ("resnet-152", [112, 56, 28, 14, 7]),
+        ("cifar-resnet-110-a", [32, 16, 8]),
+    ],
+)
+def test_the_papers_map_sizes(deeper, network, sides):
+    rows = answer(deeper("show", network, "--json"))["rows"]
+    met = [row["shape_out"][1] for row in rows if len(row["shape_out"]) == 3]
+    assert [side for side in dict.fromkeys(met) if side > 1 and side in sides] == sides
+
+
+def test_show_for_other_images_and_classes(deeper):
+    document = answer(deeper("show", "resnet-18-b", "--size", "64", "--classes", "10", "--json"))
+    assert document["input"] == [3, 64, 64]
+    # 512 x 990 weights and 990 biases fewer than for 1000 classes.
+    assert document["params"] == figures("resnet-18-b").params - 990 * 513
+
+
+@pytest.mark.parametrize("by", ["stage", "block", "layer"])
+def test_rows_of_a_block_by_address(deeper, by):
+    rows = answer(deeper("show", "googlenet", "3a", "--by", by, "--json"))["rows"]
+    assert all(row["path"] == "3a" or row["path"].startswith("3a.") for row in rows)
+    # Szegedy et al. 2014, Table 1: 3a has 159K weights; 163,696 with its biases.
+    assert sum(row["params"] for row in rows) == 163_696
+
+
+@pytest.mark.parametrize("style", ["text", "markdown", "html"])
+@pytest.mark.parametrize("network", ["googlenet", "resnet-50", "cifar-plain-20"])
+def test_tables(deeper, network, style):
+    said = deeper("show", network, "--style", style)
+    assert (said.status, said.err) == (0, "")
+    assert said.out.count(network) >= 1
+    assert f"{figures(network).params:,}" in said.out
+    if style == "html":
+        ElementTree.fromstring(said.out)
+
+
+def test_googlenets_table_reads_like_the_papers(deeper):
+    out = deeper("show", "googlenet").out
+    line = next(line for line in out.splitlines() if line.startswith("4a "))
+    # Table 1: inception (4a), 14x14x512, 192, 96, 208, 16, 48, 64.
+    assert " inception 14x14x512 " in " ".join(line.split())
+    assert " 192 96 208 16 48 64 " in " ".join(line.split())
+
+
+@pytest.mark.parametrize("width", [39, 40, 60, 80, 100, 120, 200])
+def test_the_list_fits_the_terminal(deeper, monkeypatch, width):
+    monkeypatch.setenv("COLUMNS", str(width))
+    said = deeper("list")
+    lines = said.out.splitlines()
+    assert max(map(len, lines)) <= width
+    assert [line.split()[0] for line in lines] == ["network", *catalogue.names()]
+    assert all(line == line.rstrip() for line in lines)
+    assert "params" in lines[0]
+    assert ("published error" in lines[0]) == (width >= 80)
+
+
+def test_the_list_is_whole_where_there_is_no_terminal(deeper):
+    lines = deeper("list", "resnet-50").out.splitlines()
+    assert lines[0].split() == ["network", "paper", "input", "params", "macs", "published", "error"]
+    assert "He et al. 2015, Table 1" in lines[1]
+    assert "224x224" in lines[1]
+    assert "1 crop" in lines[1]
+
+
+def test_patterns(deeper):
+    assert len(deeper("list", "resnet-34-?").out.splitlines()) == 4
+    assert deeper("list", "googlenet").out.splitlines()[1].startswith("googlenet ")
+
+
+@pytest.mark.parametrize("words", [["googlenet"], ["googlenet", "3a"], ["resnet-34-a", "conv3_1"]])
+def test_draw(deeper, here, words):
+    said = deeper("draw", *words)
+    assert (said.status, said.err) == (0, "")
+    assert ElementTree.fromstring(said.out).tag.endswith("svg")
+    (here / "old.svg").write_text("replaced")
+    again = deeper("draw", *words, "-o", "old.svg")
+    assert (again.status, again.out, again.err) == (0, "old.svg\n", "")
+    assert (here / "old.svg").read_text("utf-8").strip() == said.out.strip()
+    assert [file.name for file in here.iterdir()] == ["old.svg"]

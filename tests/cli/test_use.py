@@ -1,0 +1,347 @@
+import json
+import shutil
+import threading
+
+import pytest
+import torch
+from PIL import Image
+
+from goingdeeper.runs.folder import RunFolder
+from goingdeeper.runs.listing import locked
+
+
+def answer(said, status=0):
+    assert said.status == status, said
+    document = json.loads(said.out)
+    assert document["schema"] == 1
+    return document
+
+
+@pytest.fixture
+def copy(run, here):
+    """A run to damage."""
+    shutil.copytree(run, here / "run")
+    return here / "run"
+
+
+@pytest.fixture
+def broken(pets, here):
+    """`good.png`, and three files that are no images."""
+    shutil.copy(pets / "cat" / "00.png", here / "good.png")
+    (here / "cut.png").write_bytes((here / "good.png").read_bytes()[:300])
+    (here / "page.jpg").write_text("<html>404</html>")
+    (here / "empty.png").touch()
+    return here
+
+
+def test_evaluate_on_what_was_held_out_gives_the_score_of_training(deeper, run):
+    document = answer(deeper("evaluate", run, "--json"))
+    assert document.keys() >= {
+        "protocol", "crops", "models", "images", "top1_error", "top5_error", "interval_95", "per_class",
+    }  # fmt: skip
+    result = RunFolder(run).run()["result"]
+    for key in ("protocol", "images", "top1_error", "top5_error", "interval_95"):
+        assert document[key] == result[key]
+    assert document["cross_entropy"] == pytest.approx(result["cross_entropy"], rel=1e-4)
+    assert (document["crops"], document["models"], document["failed"]) == (1, 1, [])
+    assert document["per_class"].keys() <= {"cat", "dog", "owl"}
+    assert sum(found["images"] for found in document["per_class"].values()) == result["images"]
+
+
+def test_evaluate_on_a_folder(deeper, run, pets):
+    document = answer(deeper("evaluate", run, pets, "--json"))
+    assert document["images"] == 36
+    assert [found["images"] for found in document["per_class"].values()] == [12, 12, 12]
+    assert (
+        answer(deeper("evaluate", run, pets, "--batch", "7", "--json"))["top1_error"]
+        == document["top1_error"]
+    )
+
+
+def test_evaluate_in_words(deeper, run, pets):
+    said = deeper("evaluate", run, pets)
+    assert (said.status, said.err) == (0, "")
+    first, *others = said.out.splitlines()
+    assert first.startswith("top-1 error ")
+    assert "95 %: " in first
+    assert "n = 36, 1 crop" in first
+    assert all(line.startswith("  ") and " of 12 wrong" in line for line in others)
+
+
+def test_evaluate_matches_classes_by_name(deeper, run, pets, here):
+    (here / "photos").mkdir()
+    shutil.copytree(pets / "owl", here / "photos" / "owl")
+    document = answer(deeper("evaluate", run, "photos", "--json"))
+    assert list(document["per_class"]) == ["owl"]
+    whole = answer(deeper("evaluate", run, pets, "--json"))
+    assert document["per_class"]["owl"] == whole["per_class"]["owl"]
+
+
+def test_an_unknown_class_is_an_error(deeper, run, pets, here):
+    shutil.copytree(pets, here / "photos")
+    (here / "photos" / "owl").rename(here / "photos" / "eagle")
+    line = deeper("evaluate", run, "photos").refusal(3)
+    assert "the model has no class 'eagle'" in line
+    assert "cat, dog, owl" in line
+
+
+def test_evaluate_where_the_images_have_gone(deeper, pets, here, run, copy):
+    record = RunFolder(copy).run()
+    record["data"]["location"] = str(here / "gone")
+    RunFolder(copy).write_run(record)
+    line = deeper("evaluate", "run").refusal(3)
+    assert str(here / "gone") in line
+    assert "name a folder" in line
+
+
+def test_evaluate_leaves_out_unreadable_images_below_one_per_cent(deeper, run, many, here):
+    shutil.copytree(many, here / "photos")
+    (here / "photos" / "cat" / "00.png").write_bytes(b"nonsense")
+    said = deeper("evaluate", run, "photos", "--json")
+    document = answer(said)
+    assert document["images"] == 149
+    (failed,) = document["failed"]
+    assert failed["path"] == "cat/00.png"
+    assert said.err.startswith("left out: ")
+    assert "00.png" in said.err
+
+    (here / "photos" / "dog" / "01.png").write_bytes(b"nonsense")
+    line = deeper("evaluate", run, "photos").refusal(3)
+    assert "2 of 150 images" in line
+
+
+@pytest.mark.parametrize(
+    ("images", "part"),
+    [
+        ("nowhere", "no folder nowhere"),
+        ("nothing", "nothing holds no images"),
+        ("texts", "texts holds no images"),
+    ],
+)
+def test_evaluate_without_images(deeper, run, here, images, part):
+    (here / "nothing").mkdir()
+    (here / "texts" / "cat").mkdir(parents=True)
+    (here / "texts" / "cat" / "a.txt").touch()
+    assert part in deeper("evaluate", run, images).refusal(3)
+
+
+def test_an_unknown_protocol(deeper, run):
+    assert "did you mean 1crop" in deeper("evaluate", run, "--protocol", "1crops").refusal(2)
+
+
+def test_a_model_folder_alone(deeper, run, pets, here):
+    shutil.copytree(run / "model", here / "shared")
+    assert answer(deeper("evaluate", "shared", pets, "--json"))["images"] == 36
+    assert len(answer(deeper("predict", "shared", pets, "--json"))["predictions"]) == 36
+    assert "name a folder of images" in deeper("evaluate", "shared").refusal(2)
+
+
+def damage_nothing(copy):
+    shutil.rmtree(copy)
+
+
+def damage_model(copy):
+    shutil.rmtree(copy / "model")
+
+
+def damage_unfinished(copy):
+    damage_model(copy)
+    folder = RunFolder(copy)
+    folder.write_run({**folder.run(), "status": "interrupted", "result": None})
+
+
+def damage_foreign(copy):
+    shutil.rmtree(copy)
+    copy.mkdir()
+    (copy / "notes.txt").write_text("no run")
+
+
+def damage_cut(copy):
+    file = copy / "model" / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:1000])
+
+
+def damage_altered(copy):
+    file = copy / "model" / "model.safetensors"
+    content = bytearray(file.read_bytes())
+    content[-9] ^= 64
+    file.write_bytes(content)
+
+
+def damage_weights_gone(copy):
+    (copy / "model" / "model.safetensors").unlink()
+
+
+def damage_config(copy):
+    file = copy / "model" / "config.json"
+    file.write_text(file.read_text()[:500])
+
+
+def damage_classes(copy):
+    file = copy / "model" / "config.json"
+    config = json.loads(file.read_text())
+    file.write_text(json.dumps({**config, "classes": config["classes"][:2]}))
+
+
+def damage_mean(copy):
+    """The weights are whole, what is done to an image before them is not."""
+    file = copy / "model" / "config.json"
+    config = json.loads(file.read_text())
+    config["preprocessing"]["mean"] = [0.0, 0.0, 0.0]
+    file.write_text(json.dumps(config))
+
+
+def damage_golden(copy):
+    Image.new("RGB", (20, 20), "blue").save(copy / "model" / "golden.png")
+
+
+BROKEN_RUNS = {
+    "no such run": (damage_nothing, 2, ["run", "`deeper runs`"]),
+    "no model": (damage_model, 2, ["run has no model", "train again"]),
+    "unfinished": (damage_unfinished, 2, ["run is unfinished", "go on with: deeper train"]),
+    "another folder": (damage_foreign, 2, ["run is not a run folder", "run.json"]),
+    "weights cut short": (damage_cut, 3, ["model.safetensors is cut short: 1,000 of", "train again"]),
+    "weights altered": (damage_altered, 6, ["model.safetensors was altered", "train again"]),
+    "weights gone": (damage_weights_gone, 2, ["no model.safetensors", "train again"]),
+    "config cut short": (damage_config, 3, ["config.json", "train again"]),
+    "preprocessing altered": (damage_mean, 6, ["golden image", "train"]),
+    "golden image altered": (damage_golden, 6, ["golden image", "train"]),
+}
+
+
+@pytest.mark.parametrize("verb", ["evaluate", "predict"])
+@pytest.mark.parametrize("case", BROKEN_RUNS)
+def test_runs_that_cannot_be_used(deeper, copy, pets, tree, verb, case):
+    damage, status, parts = BROKEN_RUNS[case]
+    damage(copy)
+    before = tree(copy.parent)
+    for options in ((), ("--json",)):
+        line = deeper(verb, "run", pets, *options).refusal(status)
+        for part in parts:
+            assert part in line
+    assert tree(copy.parent) == before
+
+
+def test_a_config_whose_classes_do_not_fit_the_weights_is_refused(deeper, copy, pets):
+    damage_classes(copy)
+    said = deeper("predict", "run", pets)
+    assert said.status in (3, 6)
+    assert (said.out, said.err.count("\n")) == ("", 1)
+
+
+def test_predict_json(deeper, run, pets):
+    names = [str(pets / "cat" / "00.png"), str(pets / "owl" / "11.png")]
+    document = answer(deeper("predict", run, *names, "--json"))
+    assert document.keys() >= {"predictions", "failed"}
+    assert [found["path"] for found in document["predictions"]] == names
+    assert document["failed"] == []
+    for found in document["predictions"]:
+        assert [set(one) for one in found["top"]] == [{"class", "probability"}] * 3
+        probabilities = [one["probability"] for one in found["top"]]
+        assert probabilities == sorted(probabilities, reverse=True)
+        assert sum(probabilities) == pytest.approx(1, abs=1e-5)
+        assert {one["class"] for one in found["top"]} == {"cat", "dog", "owl"}
+
+
+def test_predict_agrees_with_the_predictions_of_training(deeper, run, pets):
+    rows = RunFolder(run).predictions()
+    said = answer(deeper("predict", run, *(pets / row["path"] for row in rows), "--top", "1", "--json"))
+    for row, found in zip(rows, said["predictions"], strict=True):
+        assert found["top"][0]["class"] == row["predicted"]
+        assert found["top"][0]["probability"] == pytest.approx(float(row["probability"]), abs=1e-4)
+
+
+def test_predict_in_words(deeper, run, pets):
+    said = deeper("predict", run, pets / "cat" / "00.png", pets / "dog", "--top", "2")
+    assert (said.status, said.err) == (0, "")
+    lines = said.out.splitlines()
+    assert len(lines) == 13
+    assert lines[0].startswith(f"{pets}/cat/00.png  ")
+    assert all(line.count(" %") == 2 for line in lines)
+
+
+def test_more_classes_asked_for_than_there_are(deeper, run, pets):
+    found = answer(deeper("predict", run, pets / "cat" / "00.png", "--top", "50", "--json"))
+    assert len(found["predictions"][0]["top"]) == 3
+
+
+def test_the_rest_is_done_where_some_images_are_broken(deeper, run, broken, tree):
+    before = tree(broken)
+    said = deeper("predict", run, "cut.png", "good.png", "page.jpg", "empty.png", "--json")
+    document = answer(said, 3)
+    assert [found["path"] for found in document["predictions"]] == ["good.png"]
+    failed = {failure["path"]: failure["problem"] for failure in document["failed"]}
+    assert failed.keys() == {"cut.png", "page.jpg", "empty.png"}
+    assert all(path in problem for path, problem in failed.items())
+    assert "truncated" in failed["cut.png"]
+    *left_out, last = said.err.splitlines()
+    assert [line.startswith("left out: ") for line in left_out] == [True] * 3
+    assert last.startswith("deeper: 3 of 4 images could not be read")
+
+    said = deeper("predict", run, "cut.png", "good.png")
+    assert said.status == 3
+    assert said.out.startswith("good.png  ")
+    assert said.out.count("\n") == 1
+    assert tree(broken) == before
+
+
+@pytest.mark.parametrize(
+    ("images", "part"), [(["nowhere.png"], "no file nowhere.png"), (["bare"], "bare holds no images")]
+)
+def test_predict_without_images(deeper, run, here, images, part):
+    (here / "bare").mkdir()
+    assert part in deeper("predict", run, *images).refusal(3)
+
+
+def test_runs(deeper, run, here, pets):
+    for name, status in (
+        ("2026-01-02_b", "interrupted"),
+        ("2026-01-03_c", "running"),
+        ("2026-01-01_a", None),
+    ):
+        shutil.copytree(run, here / "runs" / name)
+        if status:
+            folder = RunFolder(here / "runs" / name)
+            folder.write_run({**folder.run(), "status": status, "result": None})
+    (here / "runs" / "2026-01-04_d").mkdir()
+    (here / "runs" / "2026-01-04_d" / "run.json").write_text("{")
+    said = deeper("runs", "--json")
+    rows = answer(said)["runs"]
+    assert [row["run"] for row in rows] == ["runs/2026-01-03_c", "runs/2026-01-02_b", "runs/2026-01-01_a"]
+    for row in rows:
+        assert row.keys() >= {"run", "network", "data", "val_error", "interval_95"}
+        assert row["data"] == "pets"
+    # Nobody works on c: the process that wrote "running" was killed.
+    assert [row["status"] for row in rows] == ["interrupted", "interrupted", "finished"]
+    result = RunFolder(run).run()["result"]
+    assert [row["val_error"] for row in rows] == [None, None, result["top1_error"]]
+    assert rows[2]["interval_95"] == result["interval_95"]
+    assert "2026-01-04_d" in said.err
+    assert said.err.count("\n") == 1
+
+    with locked(RunFolder(here / "runs" / "2026-01-03_c")):
+        assert answer(deeper("runs", "--json"))["runs"][0]["status"] == "running"
+    lines = deeper("runs").out.splitlines()
+    assert [line.split()[0] for line in lines] == [
+        "interrupted",
+        "interrupted",
+        f"{result['top1_error']:.2f}",
+    ]
+
+
+def test_no_runs_yet(deeper, here):
+    (here / "runs").mkdir()
+    said = deeper("runs")
+    assert (said.status, said.out) == (0, "")
+    assert "runs holds no runs" in said.err
+    assert answer(deeper("runs", "--json"))["runs"] == []
+
+
+def test_the_state_of_torch_stays(deeper, run, pets):
+    torch.manual_seed(3)
+    before = torch.get_rng_state(), torch.get_num_threads(), torch.is_grad_enabled(), threading.active_count()
+    assert deeper("evaluate", run, pets).status == 0
+    assert deeper("predict", run, pets).status == 0
+    after = torch.get_rng_state(), torch.get_num_threads(), torch.is_grad_enabled(), threading.active_count()
+    assert torch.equal(before[0], after[0])
+    assert before[1:] == after[1:]

@@ -1,0 +1,156 @@
+"""One pass over all images: what is found, what may be missing, and what stays in memory."""
+
+from __future__ import annotations
+
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from goingdeeper.data import pictures
+from goingdeeper.data.decode import decode, fit
+from goingdeeper.data.pictures import mean_and_std, survey
+from goingdeeper.data.sources import open_source
+from goingdeeper.errors import DataError
+
+
+def test_a_survey_knows_content_and_size_of_every_image(picture_folder):
+    root = picture_folder({"a": 3, "b": 2})
+    found = survey(open_source(root), 8)
+    files = {file.relative_to(root).as_posix(): file for file in root.glob("*/*.png")}
+    assert found.digests == {
+        path: hashlib.sha256(file.read_bytes()).hexdigest() for path, file in files.items()
+    }
+    assert found.sizes == dict.fromkeys(files, (8, 8))
+    assert found.problems == ()
+
+
+def test_progress_counts_every_image_once(picture_folder):
+    seen: list[tuple[int, int]] = []
+    survey(open_source(picture_folder({"a": 40, "b": 30})), 8, progress=lambda *step: seen.append(step))
+    assert seen == [(number, 70) for number in range(1, 71)]
+
+
+def test_corrupt_images_below_the_share_are_left_out_and_named(picture_folder):
+    root = picture_folder({"a": 60, "b": 40})
+    (root / "a/7.png").write_bytes((root / "a/7.png").read_bytes()[:50])
+    found = survey(open_source(root), 8)
+    assert len(found.digests) == 99 and "a/7.png" not in found.digests
+    (problem,) = found.problems
+    assert (problem.path, problem.action) == ("a/7.png", "left out")
+    assert problem.problem == f"{root}/a/7.png is truncated at 50 bytes"
+
+
+def test_corrupt_images_above_the_share_end_it_with_the_list(picture_folder):
+    root = picture_folder({"a": 60, "b": 40})
+    for name in ("a/7.png", "b/3.png"):
+        (root / name).write_bytes(b"<html>")
+    with pytest.raises(DataError, match="2 of 100 images cannot be read, over the 1 %") as caught:
+        survey(open_source(root), 8)
+    assert all(f"{root}/{name} is not an image" in str(caught.value) for name in ("a/7.png", "b/3.png"))
+    assert len(survey(open_source(root), 8, bad_share=0.02).digests) == 98
+
+
+@pytest.mark.parametrize(
+    ("share", "bad", "allowed"), [(0.0, 1, False), (0.1, 1, True), (0.1, 2, False), (1.0, 9, True)]
+)
+def test_the_share_is_a_limit_that_may_be_reached(picture_folder, share, bad, allowed):
+    root = picture_folder({"a": 5, "b": 5})
+    for file in sorted(root.glob("*/*.png"))[:bad]:
+        file.write_bytes(b"")
+    if allowed:
+        assert len(survey(open_source(root), 8, bad_share=share).digests) == 10 - bad
+    else:
+        with pytest.raises(DataError, match=f"{bad} of 10 images cannot be read"):
+            survey(open_source(root), 8, bad_share=share)
+
+
+def test_a_long_list_of_problems_is_cut(picture_folder):
+    root = picture_folder({"a": 30, "b": 30})
+    for file in root.glob("*/*.png"):
+        file.write_bytes(b"")
+    with pytest.raises(DataError, match="60 of 60 images") as caught:
+        survey(open_source(root), 8)
+    assert len(str(caught.value)) < 600
+
+
+def test_an_image_that_vanishes_is_a_problem_like_others(picture_folder):
+    root = picture_folder({"a": 60, "b": 60})
+    source = open_source(root)
+    (root / "b/0.png").unlink()
+    found = survey(source, 8)
+    assert [problem.problem for problem in found.problems] == [
+        f"{root}/b/0.png cannot be read: No such file or directory"
+    ]
+
+
+def test_problems_of_the_folders_are_passed_on(picture_folder):
+    found = survey(open_source(picture_folder({"a": 2, "b": 2, "c": 0})), 8)
+    assert [(problem.path, problem.action) for problem in found.problems] == [
+        ("c", "left out of the classes")
+    ]
+
+
+@pytest.mark.parametrize("room", [0, 1500, 10**12])
+def test_pictures_are_the_same_whether_or_not_memory_holds_them(picture_folder, monkeypatch, room):
+    root = picture_folder({"a": 6, "b": 6})
+    source = open_source(root)
+    monkeypatch.setattr(pictures, "_free_memory", lambda: 3 * room)
+    found = survey(source, 12).pictures
+    paths = [item.path for item in source.items]
+    for file in (root / "a").iterdir():
+        if room > 10**6:
+            file.write_bytes(b"")  # what memory holds is not read again
+    reference = {item.path: fit(decode(root / item.path), 12) for item in source.items if "b/" in item.path}
+    with ThreadPoolExecutor(2) as pool:
+        together = found.read(paths, pool)
+    for path, image in zip(paths, together, strict=True):
+        assert image.shape == (12, 12, 3)
+        assert np.array_equal(image, found[path])
+        if path in reference:
+            assert np.array_equal(image, reference[path])
+
+
+def test_memory_is_filled_no_further_than_there_is_room(picture_folder, monkeypatch):
+    source = open_source(picture_folder({"a": 6, "b": 6}))
+    monkeypatch.setattr(pictures, "_free_memory", lambda: 3 * (4 * 12 * 12 * 3 + 1))
+    found = survey(source, 12).pictures
+    assert len(found._resident) == 4
+    assert all(
+        image.base is None or image.base.nbytes <= 2 * image.nbytes for image in found._resident.values()
+    )
+
+
+def test_mean_and_std_are_those_of_the_pixels(picture_folder):
+    root = picture_folder({"a": 9, "b": 4})
+    source = open_source(root)
+    mean, std = mean_and_std(survey(source, 8).pictures, source.items)
+    values = np.concatenate([decode(root / item.path).reshape(-1, 3) for item in source.items]) / 255
+    assert mean == pytest.approx(values.mean(0), abs=6e-5)
+    assert std == pytest.approx(values.std(0), abs=6e-5)
+
+
+@pytest.mark.parametrize(("most", "looked_at"), [(13, 13), (12, 7), (7, 7), (5, 5), (1, 1)])
+def test_mean_and_std_look_at_no_more_images_than_allowed(picture_folder, most, looked_at):
+    source = open_source(picture_folder({"a": 9, "b": 4}))
+    found = survey(source, 8).pictures
+    asked: list[str] = []
+
+    class Counting:
+        def __getitem__(self, path: str) -> np.ndarray:
+            asked.append(path)
+            return found[path]
+
+    mean_and_std(Counting(), source.items, most)
+    assert len(asked) == looked_at
+
+
+def test_an_even_colour_has_a_spread_to_divide_by():
+    class Grey:
+        def __getitem__(self, path: str) -> np.ndarray:
+            return np.full((4, 4, 3), 51, np.uint8)
+
+    mean, std = mean_and_std(Grey(), open_source("digits").items[:3])
+    assert mean == (0.2, 0.2, 0.2)
+    assert min(std) >= 0.01

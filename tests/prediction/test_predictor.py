@@ -1,0 +1,203 @@
+"""Answers in order, with names, for files, folders and arrays; failures that stop nobody else."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from goingdeeper.data.batches import Preprocessing
+from goingdeeper.data.decode import decode
+from goingdeeper.errors import DataError, UsageError
+from goingdeeper.layers import CLASSES, GlobalAvgPool, Linear, Network
+from goingdeeper.nn.build import build
+from goingdeeper.prediction.predictor import Answer, Failure, expand, predict
+from goingdeeper.runs.model import Model
+
+COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}
+
+
+@pytest.fixture
+def model() -> Model:
+    """Knows red, green and blue from the mean colour, less and less surely."""
+    network = Network("colours", {"pool": GlobalAvgPool(), "fc": Linear(CLASSES)}, (), (3, 8, 8), 3)
+    net = build(network)
+    with torch.no_grad():
+        net.get_parameter("fc.weight").copy_(torch.diag(torch.tensor([3.0, 2.0, 1.0])))
+    return Model(net.eval(), tuple(COLOURS), Preprocessing(8), {}, Path("model"))
+
+
+def plain(colour: str, height: int = 8, width: int = 8) -> np.ndarray:
+    return np.full((height, width, 3), COLOURS[colour], np.uint8)
+
+
+def stored(folder: Path, name: str, colour: str, side: int = 8) -> str:
+    file = folder / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(plain(colour, side, side)).save(file)
+    return str(file)
+
+
+def best(answers: list[Answer | Failure]) -> list[str]:
+    return [answer.top[0][0] for answer in answers if isinstance(answer, Answer)]
+
+
+def test_answers_come_in_order_with_their_paths(model, tmp_path):
+    paths = [
+        stored(tmp_path, f"{n}.png", colour, 8 + n)
+        for n, colour in enumerate(["blue", "red", "green", "red"])
+    ]
+    answers = list(predict(model, paths))
+    assert [answer.path for answer in answers] == paths
+    assert best(answers) == ["blue", "red", "green", "red"]
+
+
+def test_probabilities_are_ordered_and_sum_to_one(model):
+    """Red: logits 3, -2, -1."""
+    (answer,) = predict(model, [plain("red")], top=3)
+    weights = np.exp([3.0, -1.0, -2.0])
+    assert [name for name, _ in answer.top] == ["red", "blue", "green"]
+    assert [p for _, p in answer.top] == pytest.approx(weights / weights.sum(), rel=1e-5)
+
+
+@pytest.mark.parametrize(("top", "length"), [(1, 1), (2, 2), (3, 3), (5, 3), (1000, 3)])
+def test_no_more_classes_than_there_are(model, top, length):
+    (answer,) = predict(model, [plain("red")], top=top)
+    assert len(answer.top) == length
+
+
+@pytest.mark.parametrize("top", [0, -1])
+def test_no_classes_at_all_are_refused(model, top):
+    with pytest.raises(UsageError, match=f"the {top} likeliest classes; at least 1 is needed"):
+        list(predict(model, [plain("red")], top=top))
+
+
+def test_an_unreadable_file_is_a_failure_and_the_rest_go_on(model, tmp_path):
+    good = [stored(tmp_path, f"{n}.png", "red") for n in range(2)]
+    (tmp_path / "bad.jpg").write_bytes(b"<html>")
+    found = list(predict(model, [good[0], str(tmp_path / "bad.jpg"), str(tmp_path / "gone.jpg"), good[1]]))
+    assert [type(each) for each in found] == [Answer, Failure, Failure, Answer]
+    assert [each.path for each in found][1:3] == [str(tmp_path / name) for name in ("bad.jpg", "gone.jpg")]
+    assert f"{tmp_path}/bad.jpg is not an image" in found[1].problem
+    assert f"{tmp_path}/gone.jpg cannot be read: No such file" in found[2].problem
+
+
+def test_nothing_but_failures(model, tmp_path):
+    assert [type(each) for each in predict(model, [str(tmp_path / "gone.jpg")] * 40)] == [Failure] * 40
+    assert list(predict(model, [])) == []
+
+
+def test_a_file_and_its_pixels_get_the_same_answer(model, tmp_path):
+    file = tmp_path / "a.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (31, 20, 3), np.uint8)).save(file)
+    pixels = decode(file)
+    pixels.setflags(write=False)
+    one, two, three = predict(model, [str(file), file, pixels])
+    assert one.top == two.top == three.top
+    assert (one.path, two.path, three.path) == (str(file), str(file), "image 2")
+
+
+def test_arrays_are_numbered_through(model):
+    answers = list(predict(model, [plain("red")] * 70))
+    assert [answer.path for answer in answers] == [f"image {n}" for n in range(70)]
+
+
+def test_an_answer_does_not_depend_on_its_neighbours(model):
+    random = np.random.default_rng(0)
+    images = [random.integers(0, 256, (8 + n, 9, 3), np.uint8) for n in range(40)]
+    together = list(predict(model, images, top=3))
+    for image, answer in zip(images, together, strict=True):
+        (alone,) = predict(model, [image], top=3)
+        assert [name for name, _ in alone.top] == [name for name, _ in answer.top]
+        assert [p for _, p in alone.top] == pytest.approx([p for _, p in answer.top], abs=1e-6)
+
+
+def test_answers_are_given_while_more_images_come(model):
+    given = []
+
+    def camera():
+        for number in range(64):
+            given.append(number)
+            yield plain("red")
+
+    seen: list[int] = []
+    answers = predict(model, camera(), progress=seen.append)
+    next(answers)
+    assert len(given) == 32
+    assert len(list(answers)) == 63
+    assert seen == [32, 64]
+
+
+@pytest.mark.parametrize(
+    ("image", "what"),
+    [
+        (
+            np.zeros((8, 8), np.uint8),
+            r"an array of shape \(8, 8\) and type uint8 is not \(height, width, 3\) bytes",
+        ),
+        (np.zeros((8, 8, 4), np.uint8), r"\(8, 8, 4\)"),
+        (np.zeros((3, 8, 8), np.uint8), r"\(3, 8, 8\)"),
+        (np.zeros((8, 8, 3), np.float32), "type float32"),
+        (np.zeros((0, 8, 3), np.uint8), r"\(0, 8, 3\)"),
+        (torch.zeros(8, 8, 3, dtype=torch.uint8), "Tensor is neither a path nor an array"),
+        (Image.new("RGB", (8, 8)), "Image is neither a path nor an array"),
+        (b"\x89PNG", "bytes is neither a path nor an array"),
+        (None, "NoneType is neither a path nor an array"),
+    ],
+)
+def test_what_is_no_image_is_a_failure_that_says_what_it_is(model, image, what):
+    (found,) = predict(model, [image])
+    assert isinstance(found, Failure)
+    assert found.path == "image 0"
+    assert re.search(what, found.problem)
+
+
+def test_an_array_is_left_as_it_was(model):
+    image = plain("red", 20, 30)
+    kept = image.copy()
+    list(predict(model, [image, image[::-1, ::-1]]))
+    assert np.array_equal(image, kept)
+
+
+def test_files_stay_and_folders_become_the_images_in_them(tmp_path):
+    for name in ("b/2.png", "b/1.PNG", "b/deep/3.png", "b/.hidden/4.png", "b/._5.png"):
+        stored(tmp_path, name, "red")
+    (tmp_path / "b/notes.txt").write_text("")
+    (tmp_path / "b/folder.jpg").mkdir()
+    (tmp_path / "odd.bin").write_bytes(b"")
+    found = expand([str(tmp_path / "odd.bin"), str(tmp_path / "b")])
+    names = [os.path.relpath(path, tmp_path) for path in found]
+    assert names == ["odd.bin", "b/1.PNG", "b/2.png", "b/deep/3.png"]
+
+
+def test_a_hidden_folder_may_be_named(tmp_path):
+    stored(tmp_path, ".secret/1.png", "red")
+    assert len(expand([str(tmp_path / ".secret")])) == 1
+
+
+def test_links_in_circles_end(tmp_path):
+    stored(tmp_path, "b/1.png", "red")
+    (tmp_path / "b/again").symlink_to("..", target_is_directory=True)
+    assert len(expand([str(tmp_path / "b")])) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("gone.jpg", r"there is no file .*gone\.jpg"),
+        ("empty", "empty holds no images"),
+        ("x" * 300, "cannot be opened: File name too long"),
+        ("nul\0", "cannot be opened: "),
+        ("a.jpg/b", "cannot be opened: Not a directory"),
+    ],
+)
+def test_paths_that_lead_nowhere_are_named(tmp_path, name, what):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "a.jpg").write_bytes(b"")
+    with pytest.raises(DataError, match=what):
+        expand([str(tmp_path / name)])

@@ -1,0 +1,272 @@
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from goingdeeper import catalogue
+from goingdeeper.data.batches import Preprocessing, training_batches
+from goingdeeper.data.pictures import Pictures
+from goingdeeper.data.sources import Item, Source
+from goingdeeper.errors import GateError
+from goingdeeper.layers import CLASSES, BatchNorm, Conv, Dropout, GlobalAvgPool, Linear, Network
+from goingdeeper.nn.build import build
+from goingdeeper.training.checkpoints import newest_checkpoint
+from goingdeeper.training.events import Events
+from goingdeeper.training.loop import Job, Trainer
+from goingdeeper.training.recipes import SCRATCH, change
+from goingdeeper.training.stopping import StopRequest
+
+CLASS_NAMES = ("a", "b", "c")
+
+# Batch norm has state of its own, dropout draws.
+SMALL = Network(
+    "small",
+    {
+        "conv": Conv(4, 3, norm=BatchNorm()),
+        "pool": GlobalAvgPool(),
+        "dropout": Dropout(0.5),
+        "fc": Linear(CLASSES),
+    },
+    input=(3, 8, 8),
+    classes=3,
+)
+LINEAR = replace(SMALL, layers={"pool": GlobalAvgPool(), "fc": Linear(CLASSES)})
+
+
+def images(count, side):
+    random = np.random.default_rng(count)
+    items = tuple(Item(f"{number:03}", CLASS_NAMES[number % 3], side) for number in range(count))
+    pixels = {}
+    for item in items:
+        picture = random.integers(0, 160, (8, 8, 3), np.uint8)
+        picture[:, :, CLASS_NAMES.index(item.label)] += 60
+        pixels[item.path] = picture
+    return items, pixels
+
+
+def job(network=SMALL, train=24, val=300, **settings):
+    """Images of three colours, in memory; the validation images fill three batches."""
+    train_items, train_pixels = images(train, "train")
+    val_items, val_pixels = images(val, "val")
+    pixels = train_pixels | {f"v{name}": picture for name, picture in val_pixels.items()}
+    val_items = tuple(replace(item, path=f"v{item.path}") for item in val_items)
+    source = Source(
+        "colours", "colours", CLASS_NAMES, train_items + val_items, bytes, pixels.__getitem__,
+        lambda path: (8, 8), False,
+    )  # fmt: skip
+    wanted = {"epochs": "3", "batch": "8", **settings}
+    return Job(
+        build(network, seed=3), change(SCRATCH, wanted), Pictures(source, 8, pixels), train_items, val_items,
+        CLASS_NAMES, Preprocessing(8), 5, "cpu",
+    )  # fmt: skip
+
+
+def run(trainer, folder, stop=None, events=None):
+    trainer.run(StopRequest() if stop is None else stop, folder, events or Events(), lambda: None)
+    return trainer
+
+
+def state(trainer):
+    """Everything but clocks."""
+    rows = [
+        {key: row[key] for key in row if key not in ("seconds", "images_per_second", "data_wait")}
+        for row in trainer.progress.rows
+    ]
+    momentum = {
+        name: trainer.optimiser.state[parameter]["momentum_buffer"].numpy().tobytes()
+        for name, parameter in trainer.parameters.items()
+    }
+    net = {name: value.numpy().tobytes() for name, value in trainer.net.state_dict().items()}
+    best = {name: value.numpy().tobytes() for name, value in trainer.best.items()}
+    p = trainer.progress
+    return net, best, momentum, rows, (p.epoch, p.step, p.best_epoch, p.best_error, p.best_loss)
+
+
+@pytest.mark.parametrize("model", ["googlenet", "resnet-18-b", "cifar-resnet-20-a"])
+def test_decay_is_for_weights_of_convolutions_and_fully_connected_layers(model):
+    description = replace(catalogue.network(model), classes=3)
+    net = build(description)
+    trainer = Trainer(replace(job(), net=net))
+    names = {id(parameter): name for name, parameter in net.named_parameters()}
+    decayed, spared = (
+        {names[id(parameter)] for parameter in group["params"]} for group in trainer.optimiser.param_groups
+    )
+    assert decayed | spared == set(dict(net.named_parameters()))
+    assert all(name.endswith(("conv.weight", "fc.weight", "fc1.weight", "fc2.weight")) for name in decayed)
+    assert all(name.endswith((".bias", "norm.weight")) for name in spared)
+    assert [group["weight_decay"] for group in trainer.optimiser.param_groups] == [5e-4, 0.0]
+
+
+def test_two_steps_of_nesterov_momentum_by_hand():
+    trainer = Trainer(job(LINEAR, rate="0.1", momentum="0.9", weight_decay="0.01"))
+    weight, bias = trainer.parameters["fc.weight"], trainer.parameters["fc.bias"]
+    with torch.no_grad():
+        weight.fill_(1.0)
+        bias.fill_(1.0)
+    for gradient in (0.5, -0.25):
+        weight.grad = torch.full_like(weight, gradient)
+        bias.grad = torch.full_like(bias, gradient)
+        trainer.optimiser.step()
+    # g = 0.51, v = 0.51, w = 1 - 0.1 (0.51 + 0.9 * 0.51) = 0.9031;
+    # g = -0.25 + 0.009031, v = 0.9 * 0.51 + g = 0.218031, w = 0.9031 - 0.1 (g + 0.9 v) = 0.90757411.
+    assert weight.detach().flatten().tolist() == pytest.approx([0.90757411] * 9, rel=1e-6)
+    # Without decay: v = 0.5, b = 1 - 0.1 * 0.95 = 0.905; v = 0.2, b = 0.905 - 0.1 (-0.25 + 0.18) = 0.912.
+    assert bias.detach().tolist() == pytest.approx([0.912] * 3, rel=1e-6)
+
+
+@pytest.mark.parametrize(("nesterov", "momentum"), [("true", "0.9"), ("false", "0.9"), ("true", "0")])
+def test_two_epochs_against_the_same_written_out_with_numpy(tmp_path, nesterov, momentum):
+    work = job(
+        LINEAR, epochs="2", rate="0.5", nesterov=nesterov, momentum=momentum, weight_decay="0.02",
+        smoothing="0.2", warmup_epochs="1",
+    )  # fmt: skip
+    batches = [
+        (batch.images.mean((2, 3)).double().numpy(), batch.labels.numpy())
+        for epoch in (1, 2)
+        for batch in training_batches(
+            work.pictures, work.train, work.classes, work.preprocessing, work.recipe.augmentation,
+            batch=8, seed=work.seed, epoch=epoch,
+        )
+    ]  # fmt: skip
+    w, b = (value.detach().double().numpy().copy() for value in work.net.parameters())
+    trained = run(Trainer(work), tmp_path)
+
+    mu, v, u, losses = float(momentum), np.zeros_like(w), np.zeros_like(b), []
+    factors = [1 / 4, 2 / 4, 3 / 4, 1, 0.75, 0.25]  # three steps up, then cosines of 0, 60 and 120 degrees
+    for (x, y), factor in zip(batches, factors, strict=True):
+        logits = x @ w.T + b
+        p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+        target = 0.8 * np.eye(3)[y] + 0.2 / 3
+        losses.append(-(target * np.log(p)).sum(1).mean())
+        error = (p - target) / len(y)
+        gw, gb = error.T @ x + 0.02 * w, error.sum(0)
+        v, u = mu * v + gw, mu * u + gb
+        w -= 0.5 * factor * (gw + mu * v if nesterov == "true" else v)
+        b -= 0.5 * factor * (gb + mu * u if nesterov == "true" else u)
+    assert len(batches) == 6
+    assert trained.parameters["fc.weight"].detach().numpy() == pytest.approx(w, abs=1e-5)
+    assert trained.parameters["fc.bias"].detach().numpy() == pytest.approx(b, abs=1e-5)
+    rows = trained.progress.rows
+    assert [row["train_loss"] for row in rows] == pytest.approx(
+        [np.mean(losses[:3]), np.mean(losses[3:])], rel=1e-5
+    )
+    assert [row["learning_rate"] for row in rows] == pytest.approx([0.375, 0.125])
+
+
+def test_the_best_epoch_is_the_one_of_the_lowest_error_then_loss(tmp_path):
+    trainer = run(Trainer(job(epochs="6", rate="0.3")), tmp_path)
+    rows = trainer.progress.rows
+    order = sorted(rows, key=lambda row: (row["val_error"], row["val_loss"], row["epoch"]))
+    assert trainer.progress.best_epoch == order[0]["epoch"]
+    assert trainer.progress.best_error == order[0]["val_error"]
+    assert [row["epoch"] for row in rows] == [1, 2, 3, 4, 5, 6]
+    assert all(0 <= row["val_error"] <= 100 and 0 <= row["train_error"] <= 100 for row in rows)
+
+
+class StopAtLook(StopRequest):
+    """Asks to stop when it is looked at for the n-th time."""
+
+    def __init__(self, look):
+        self.left = look
+
+    def __bool__(self):
+        self.left -= 1
+        return self.left < 0
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    return state(run(Trainer(job()), tmp_path_factory.mktemp("whole")))
+
+
+LOOKS = 25
+"""Before each of 3 epochs, each of its 3 steps and its end; in each of its 3 validation batches; at last."""
+
+
+def test_how_often_a_run_looks_whether_to_stop(tmp_path):
+    stop = StopAtLook(1000)
+    run(Trainer(job()), tmp_path, stop)
+    assert LOOKS - 3 <= 1000 - stop.left <= LOOKS
+
+
+@pytest.mark.parametrize("look", range(LOOKS))
+def test_stopped_anywhere_and_gone_on_is_the_same_run_bit_for_bit(tmp_path, uninterrupted, look):
+    run(Trainer(job()), tmp_path, StopAtLook(look))
+    checkpoint = newest_checkpoint(tmp_path, pytest.fail)
+    assert state(run(Trainer(job(), checkpoint), tmp_path)) == uninterrupted
+
+
+def test_stopped_after_every_single_step_is_the_same_run_bit_for_bit(tmp_path, uninterrupted):
+    for _ in range(100):
+        trainer = Trainer(job(), newest_checkpoint(tmp_path, pytest.fail))
+        run(trainer, tmp_path, StopAtLook(4))
+        if trainer.progress.epoch > 3:
+            break
+    assert state(trainer) == uninterrupted
+
+
+def test_dropout_differs_from_step_to_step(tmp_path):
+    """One image over and over: only the draws of dropout differ."""
+    network = replace(SMALL, layers={"dropout": Dropout(0.5), "pool": GlobalAvgPool(), "fc": Linear(CLASSES)})
+    work = job(network, train=3, rate="0", batch="3", epochs="4", pad="0", flip="false")
+    rows = run(Trainer(work), tmp_path).progress.rows
+    assert len({row["train_loss"] for row in rows}) == 4
+    assert len({row["val_loss"] for row in rows}) == 1
+
+
+def test_the_global_random_state_is_neither_used_nor_moved(tmp_path, uninterrupted):
+    torch.manual_seed(999)
+    before = torch.get_rng_state()
+    assert state(run(Trainer(job()), tmp_path)) == uninterrupted
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_loss_that_is_no_number_stops_before_the_update(tmp_path):
+    healthy = run(Trainer(job(epochs="1")), tmp_path)
+    kept = state(healthy)[0]
+    # The first step makes weights of 1e30, the second a loss that overflows.
+    trainer = Trainer(job(rate="1e30", warmup_epochs="0"), newest_checkpoint(tmp_path, pytest.fail))
+    with pytest.raises(
+        GateError, match=r"the loss is (nan|inf) at step \d of epoch 2;.*--set rate=0\.1"
+    ) as caught:
+        run(trainer, tmp_path)
+    assert caught.value.exit_status == 6
+    assert trainer.progress.step < 3
+    checkpoint = newest_checkpoint(tmp_path, pytest.fail)
+    assert {
+        name[4:]: v.numpy().tobytes() for name, v in checkpoint.tensors.items() if name[:4] == "net."
+    } == kept
+
+
+def test_weights_that_overflow_in_an_epochs_last_step_are_not_saved(tmp_path):
+    # One step an epoch: its loss is finite, what it makes of the weights is not.
+    network = replace(SMALL, layers={"conv": Conv(4, 3), "pool": GlobalAvgPool(), "fc": Linear(CLASSES)})
+    trainer = Trainer(job(network, batch="24", rate="1e30", warmup_epochs="0"))
+    with pytest.raises(GateError, match=r"the validation loss is (nan|inf) after epoch 1.*--set rate=0\.1"):
+        run(trainer, tmp_path)
+    assert trainer.progress.step == 1
+    assert newest_checkpoint(tmp_path, pytest.fail) is None
+
+
+def test_the_pace_is_told_after_every_step(tmp_path):
+    paces, ends = [], []
+
+    class Listener(Events):
+        def step(self, pace):
+            paces.append(pace)
+
+        def epoch(self, end):
+            ends.append(end)
+
+    trainer = run(Trainer(job()), tmp_path, events=Listener())
+    assert [(pace.epoch, pace.step) for pace in paces] == [(e, s) for e in (1, 2, 3) for s in (1, 2, 3)]
+    assert all((pace.epochs, pace.steps) == (3, 3) for pace in paces)
+    assert all(pace.images_per_second > 0 and 0 <= pace.data_wait <= 100 for pace in paces)
+    assert paces[-1].loss == trainer.progress.rows[-1]["train_loss"]
+    left = [pace.seconds_left for pace in paces if pace.seconds_left is not None]
+    assert left
+    assert all(seconds >= 0 and math.isfinite(seconds) for seconds in left)
+    assert [end.val_error for end in ends] == [row["val_error"] for row in trainer.progress.rows]
+    assert ends[-1].best == trainer.progress.best_error

@@ -18,7 +18,7 @@ from goingdeeper.layers import CLASSES, BatchNorm, Conv, GlobalAvgPool, Linear, 
 
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> None:
-    """On processors busy with other work, threads that wait for each other took thirty times as long as one."""
+    """On busy processors, threads that wait for each other took thirty times as long as one."""
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
 

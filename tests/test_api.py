@@ -17,15 +17,6 @@ from goingdeeper.errors import DataError, GateError, RunFolderError, UsageError
 from goingdeeper.training.events import Events
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Tiny layers gain nothing from a second thread and wait for it on a busy machine."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
     """Seven classes, so that a top-5 error makes sense."""

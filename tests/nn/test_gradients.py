@@ -19,7 +19,7 @@ REACHED, ROUNDING = 1e-4, 1e-12
 
 # Sides in pixels that leave several values before the last pool, where the network allows it.
 SIDES = {"googlenet": 79, "googlenet-naive": 79, "googlenet-separable-stem": 79, "resnet-50-signs": 64}
-LARGE = ("naive", "101", "152", "1202", "resnet-50-c")
+LARGE = ("naive", "separable", "34", "50-c", "v1.5", "101", "110", "152", "1202")
 
 
 def side(id: str) -> int:

@@ -216,6 +216,23 @@ def test_dropout_differs_from_step_to_step(tmp_path):
     assert len({row["val_loss"] for row in rows}) == 1
 
 
+def test_dropout_differs_from_seed_to_seed(tmp_path):
+    network = replace(SMALL, layers={"dropout": Dropout(0.5), "pool": GlobalAvgPool(), "fc": Linear(CLASSES)})
+    work = job(network, train=1, rate="0", batch="1", epochs="1", pad="0", flip="false")
+    # One image, so that the seed's order of images changes nothing.
+    losses = {
+        run(Trainer(replace(work, seed=seed)), tmp_path / str(seed)).progress.rows[0]["train_loss"]
+        for seed in range(4)
+    }
+    assert len(losses) == 4
+
+
+def test_of_equal_epochs_the_first_is_the_best(tmp_path):
+    trainer = run(Trainer(job(LINEAR, rate="0")), tmp_path)
+    assert len({(row["val_error"], row["val_loss"]) for row in trainer.progress.rows}) == 1
+    assert trainer.progress.best_epoch == 1
+
+
 def test_the_global_random_state_is_neither_used_nor_moved(tmp_path, uninterrupted):
     torch.manual_seed(999)
     before = torch.get_rng_state()

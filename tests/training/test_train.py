@@ -6,12 +6,14 @@ import signal
 import threading
 from dataclasses import replace
 
+import click
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file
 
+from goingdeeper.cli import deeper
 from goingdeeper.cli.train import train_command
 from goingdeeper.errors import DataError, GateError, Interrupted, RunFolderError, UsageError
 from goingdeeper.notation import from_data
@@ -144,6 +146,23 @@ def test_the_model_is_the_best_epochs_and_gives_the_predictions(finished, pets):
         (name, probability) = answer.top[0]
         assert name == row["predicted"]
         assert probability == pytest.approx(float(row["probability"]), abs=1e-4)
+
+
+def test_the_model_is_not_the_last_epochs_where_that_is_worse(here, wishes):
+    for seed in range(20):
+        folder = train(replace(wishes, seed=seed, settings=(("rate", "0.3"),)))
+        rows = folder.metrics()
+        best = int(min(rows, key=lambda row: (row["val_error"], row["val_loss"]))["epoch"])
+        if best < 3:
+            break
+    assert best < 3
+    result = folder.run()["result"]
+    assert result["best_epoch"] == best
+    assert result["cross_entropy"] == pytest.approx(rows[best - 1]["val_loss"], rel=1e-4)
+    tensors = load_file(max(folder.checkpoints.glob("step-*")) / "tensors.safetensors")
+    state = load_model(folder.path).net.state_dict()
+    assert all(torch.equal(value, tensors[f"best.{name}"]) for name, value in state.items())
+    assert not all(torch.equal(value, tensors[f"net.{name}"]) for name, value in state.items())
 
 
 def test_the_resolved_recipe_stands_in_run_json(here, pets):
@@ -469,7 +488,8 @@ def test_the_largest_seed(here, wishes):
 def test_the_command_repeats_the_wishes(wishes_):
     words = shlex.split(command(wishes_))
     assert words[:2] == ["deeper", "train"]
-    given = train_command.make_context("train", words[2:]).params
+    parent = click.Context(deeper, **deeper.context_settings)
+    given = train_command.make_context("train", words[2:], parent).params
     assert Wishes(
         given["images"], given["model"], given["recipe"], given["epochs"], given["batch"], given["size"],
         given["seed"], given["device"], given["settings"],

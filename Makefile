@@ -15,6 +15,7 @@ help:
 demo:
 	@tools/setup
 	.venv/bin/deeper demo
+	@echo "deeper is .venv/bin/deeper; this puts it on the path:  . .venv/bin/activate"
 
 check: lint
 	.venv/bin/pytest -m "not slow"

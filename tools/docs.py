@@ -50,7 +50,9 @@ def _networks() -> str:
         network = catalogue.network(name)
         counted = gd.cost(network)
         error = published_error(name)
-        quoted = ", ".join(filter(None, (error.errors, error.protocol))) if error else ""
+        quoted = error.summary if error else ""
+        if error and not error.own:
+            quoted += f" ({error.source})"
         size = "x".join(str(side) for side in network.input[1:])
         cells = (name, figures(name).reference, size, f"{counted.params:,}", f"{counted.macs:,}", quoted)
         lines.append(f"| {' | '.join(cells)} |")

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from PIL import Image
 
 from goingdeeper.data.decode import Pixels, png
 from goingdeeper.data.sources import Problem, Source, open_source
@@ -23,6 +26,7 @@ from goingdeeper.training.plan import Wishes
 from goingdeeper.training.train import train as _train
 
 PathLike = str | os.PathLike[str]
+Picture = Pixels | Image.Image
 
 
 @dataclass(frozen=True)
@@ -30,12 +34,12 @@ class Run:
     """A run folder, or a model folder on its own, with what can be done with it."""
 
     path: Path
-    model: Model
+    model: Model = field(repr=False)
 
     def predict(
-        self, images: PathLike | Pixels | Iterable[PathLike | Pixels], *, top: int = 5
+        self, images: PathLike | Picture | Iterable[PathLike | Picture], *, top: int = 5
     ) -> list[Answer]:
-        """The likeliest classes of each image: a path, a folder, an array of RGB bytes, or several.
+        """The likeliest classes of images: a path, a folder, a PIL image, an array of RGB bytes, or several.
 
         Raises DataError, naming the file, for an image that cannot be read.
         """
@@ -49,6 +53,13 @@ class Run:
     def evaluate(self, images: PathLike | None = None, *, protocol: str = "1crop") -> Score:
         """The score on a folder of class folders, or on the images that the run held out."""
         return evaluate(self, images, protocol=protocol)
+
+    def trained_on(self, images: PathLike) -> bool:
+        """Whether a location is the one that the run's own images came from."""
+        folder = RunFolder(self.path)
+        if not (self.path / "run.json").is_file():
+            return False
+        return bool(folder.run()["data"]["location"] == open_source(images, self.model.classes).location)
 
     @property
     def score(self) -> dict[str, Any]:
@@ -143,13 +154,12 @@ def report(path: PathLike) -> Path:
     return write_report(folder, picture)
 
 
-def _expanded(images: PathLike | Pixels | Iterable[PathLike | Pixels]) -> list[PathLike | Pixels]:
+def _expanded(images: PathLike | Picture | Iterable[PathLike | Picture]) -> list[PathLike | Picture]:
     if isinstance(images, str | os.PathLike):
         return list(expand([os.fspath(images)]))
-    if hasattr(images, "ndim"):
-        pixels: Any = images
-        return [pixels]
-    found: list[PathLike | Pixels] = []
+    if isinstance(images, np.ndarray | Image.Image):
+        return [images]
+    found: list[PathLike | Picture] = []
     for image in images:
         found += expand([os.fspath(image)]) if isinstance(image, str | os.PathLike) else [image]
     return found

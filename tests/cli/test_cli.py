@@ -153,9 +153,14 @@ def test_without_stdin(environment):
 
 
 def test_draw_onto_a_folder_is_refused(deeper, here, tree):
-    (here / "pictures").mkdir()
-    (here / "pictures" / "a.svg").write_text("precious")
+    (here / "pictures.svg").mkdir()
+    (here / "pictures.svg" / "a.svg").write_text("precious")
     before = tree(here)
-    line = deeper("draw", "googlenet", "3a", "-o", "pictures").refusal(5)
-    assert "pictures: Is a directory" in line
+    line = deeper("draw", "googlenet", "3a", "-o", "pictures.svg").refusal(5)
+    assert "pictures.svg: Is a directory" in line
     assert tree(here) == before
+
+
+def test_a_drawing_is_not_called_png(deeper, here):
+    assert "call the file g.svg" in deeper("draw", "googlenet", "3a", "-o", "g.png").refusal(2)
+    assert not any(here.iterdir())

@@ -150,6 +150,8 @@ def test_the_list_fits_the_terminal(deeper, monkeypatch, width):
     said = deeper("list")
     lines = said.out.splitlines()
     assert max(map(len, lines)) <= width
+    if width >= 80:
+        assert lines.pop().startswith("* not printed in that paper")
     assert [line.split()[0] for line in lines] == ["network", *catalogue.names()]
     assert all(line == line.rstrip() for line in lines)
     assert "params" in lines[0]
@@ -161,7 +163,26 @@ def test_the_list_is_whole_where_there_is_no_terminal(deeper):
     assert lines[0].split() == ["network", "paper", "input", "params", "macs", "published", "error"]
     assert "He et al. 2015, Table 1" in lines[1]
     assert "224x224" in lines[1]
-    assert "1 crop" in lines[1]
+    assert "22.85 / 6.71 %, 10 crops" in lines[1]
+
+
+def test_the_list_marks_errors_of_others(deeper):
+    *_, row, note = deeper("list", "resnet-50-v1.5").out.splitlines()
+    assert "23.87 / 7.138 %*, 1 crop" in row
+    assert note.startswith("* not printed in that paper")
+    [entry] = answer(deeper("list", "resnet-50-v1.5", "--json"))["networks"]
+    assert entry["published_error_source"].startswith("public PyTorch weights")
+
+
+def test_the_json_of_a_block_counts_that_block(deeper):
+    document = answer(deeper("show", "googlenet", "5a", "--classes", "7", "--json"))
+    # Table 1's widths: 1,042,432 weights and 1,024 biases.
+    assert (document["address"], document["params"]) == ("5a", 1_043_456)
+    assert (document["macs"], document["classes"], document["heads"]) == (51_079_168, 7, {})
+
+
+def test_a_part_of_a_name_gets_a_pattern(deeper):
+    assert "try '*resnet*'" in deeper("list", "ResNet").refusal(2)
 
 
 def test_patterns(deeper):

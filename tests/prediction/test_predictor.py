@@ -144,10 +144,9 @@ def test_answers_are_given_while_more_images_come(model):
         (np.zeros((3, 8, 8), np.uint8), r"\(3, 8, 8\)"),
         (np.zeros((8, 8, 3), np.float32), "type float32"),
         (np.zeros((0, 8, 3), np.uint8), r"\(0, 8, 3\)"),
-        (torch.zeros(8, 8, 3, dtype=torch.uint8), "Tensor is neither a path nor an array"),
-        (Image.new("RGB", (8, 8)), "Image is neither a path nor an array"),
-        (b"\x89PNG", "bytes is neither a path nor an array"),
-        (None, "NoneType is neither a path nor an array"),
+        (torch.zeros(8, 8, 3, dtype=torch.uint8), "Tensor is neither a path, a PIL image nor"),
+        (b"\x89PNG", "bytes is neither a path, a PIL image nor"),
+        (None, "NoneType is neither a path, a PIL image nor"),
     ],
 )
 def test_what_is_no_image_is_a_failure_that_says_what_it_is(model, image, what):
@@ -155,6 +154,18 @@ def test_what_is_no_image_is_a_failure_that_says_what_it_is(model, image, what):
     assert isinstance(found, Failure)
     assert found.path == "image 0"
     assert re.search(what, found.problem)
+
+
+def test_a_pil_image_is_answered_as_its_pixels_are(model):
+    pixels = plain("red", 20, 30)
+    as_array, as_image = predict(model, [pixels, Image.fromarray(pixels)])
+    assert as_image.top == as_array.top
+
+
+def test_a_missing_file_is_a_failure_and_the_rest_goes_on(model, tmp_path):
+    found = list(predict(model, [*expand([str(tmp_path / "gone.jpg")]), plain("red", 20, 30)]))
+    assert isinstance(found[0], Failure) and "No such file" in found[0].problem
+    assert not isinstance(found[1], Failure)
 
 
 def test_an_array_is_left_as_it_was(model):
@@ -189,7 +200,6 @@ def test_links_in_circles_end(tmp_path):
 @pytest.mark.parametrize(
     ("name", "what"),
     [
-        ("gone.jpg", r"there is no file .*gone\.jpg"),
         ("empty", "empty holds no images"),
         ("x" * 300, "cannot be opened: File name too long"),
         ("nul\0", "cannot be opened: "),

@@ -22,7 +22,8 @@ from goingdeeper.runs.folder import RunFolder
 from goingdeeper.runs.model import load_model
 from goingdeeper.training.events import Events
 from goingdeeper.training.plan import Wishes
-from goingdeeper.training.train import command, train
+from goingdeeper.training.record import command
+from goingdeeper.training.train import train
 
 STEPS = 6
 
@@ -64,7 +65,7 @@ def test_run_json(finished, pets):
     words = shlex.split(run["command"])
     assert words == [
         "deeper", "train", str(pets), "--model", "cifar-resnet-20-a", "--epochs", "3", "--batch", "12",
-        "--size", "16", "--out", str(finished.path),
+        "--size", "16",
     ]  # fmt: skip
     data = run["data"]
     assert (data["source"], data["name"]) == (str(pets), "pets")
@@ -207,7 +208,7 @@ def test_interrupted_and_gone_on_is_the_same_run_bit_for_bit(
     (path,) = here.glob("runs/*")
     run = RunFolder(path).run()
     assert (run["status"], run["result"]) == ("interrupted", None)
-    assert str(caught.value).endswith(f"Go on with: {run['command']}")
+    assert str(caught.value).endswith(f"Go on with: {run['command']} --out {path.relative_to(here)}")
     assert run["command"] == command(wishes)
     reached = "the end of epoch 3" if after == STEPS else f"epoch {(after + 1) // 2}, step {2 - after % 2}"
     reached = reached if after == STEPS or after % 2 else f"the end of epoch {after // 2}"

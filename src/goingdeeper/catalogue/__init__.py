@@ -23,6 +23,11 @@ def network(name: str) -> Network:
     return _built(name)
 
 
+def described(what: Network | str) -> Network:
+    """A description as it is, or the one of an id."""
+    return network(what) if isinstance(what, str) else what
+
+
 def names(pattern: str = "*") -> list[str]:
     """The ids that match a shell pattern such as `resnet-*`, in the order of the papers."""
     return [name for name in _catalogue() if fnmatchcase(name, pattern)]

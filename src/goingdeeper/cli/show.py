@@ -33,9 +33,11 @@ def list_command(pattern: str, as_json: bool) -> None:
     from goingdeeper.published.networks import figures
     from goingdeeper.published.results import published_error
 
-    found = catalogue.names(pattern)
+    found = catalogue.names(pattern.lower())
     if not found:
-        raise UsageError(f"no network matches '{pattern}'; `deeper list` shows all of them")
+        part = f"*{pattern.lower()}*"
+        hint = f"try '{part}'" if catalogue.names(part) else "`deeper list` shows all of them"
+        raise UsageError(f"no network matches '{pattern}'; {hint}")
     rows: list[dict[str, Any]] = []
     for name in found:
         network = catalogue.network(name)
@@ -48,7 +50,8 @@ def list_command(pattern: str, as_json: bool) -> None:
             "classes": network.classes,
             "params": counted.params,
             "macs": counted.macs,
-            "published_error": f"{error.errors}, {error.protocol}".strip(", ") if error else None,
+            "published_error": error.summary if error else None,
+            "published_error_source": error.source if error and not error.own else None,
         })  # fmt: skip
     if as_json:
         show_json({"networks": rows})
@@ -60,12 +63,21 @@ def list_command(pattern: str, as_json: bool) -> None:
             "input": f"{row['input'][2]}x{row['input'][1]}",
             "params": rounded(row["params"]),
             "macs": rounded(row["macs"]),
-            "published error": row["published_error"] or "",
+            "published error": _starred(row["published_error"] or "", row["published_error_source"]),
         }
         for row in rows
     ]
-    for line in _aligned(cells, shutil.get_terminal_size((200, 24)).columns):
+    lines = _aligned(cells, shutil.get_terminal_size((200, 24)).columns)
+    for line in lines:
         click.echo(line)
+    if any("*" in line for line in lines):
+        click.echo("* not printed in that paper; --json names the source")
+
+
+def _starred(error: str, source: str | None) -> str:
+    """An asterisk behind the figures of an error that another source than the network's paper gives."""
+    figures, comma, protocol = error.partition(",")
+    return f"{figures}*{comma}{protocol}" if source else error
 
 
 @click.command("show", short_help="Show a network as its paper's table.")
@@ -106,16 +118,30 @@ def show_command(
     if not as_json:
         click.echo(table(described, address, by, style, width=_width()))
         return
-    counted = cost(described)
-    show_json({
+    found = rows(described, address, by)
+    document: dict[str, Any] = {
         "id": described.name,
         "input": list(described.input),
-        "params": counted.params,
-        "macs": counted.macs,
-        "heads": {name: {"params": head.params, "macs": head.macs} for name, head in counted.heads},
-        "params_with_heads": counted.params_with_heads,
-        "rows": [row.data() for row in rows(described, address, by)],
-    })  # fmt: skip
+        "classes": described.classes,
+    }
+    if address is None:
+        counted = cost(described)
+        document |= {
+            "params": counted.params,
+            "macs": counted.macs,
+            "heads": {name: {"params": head.params, "macs": head.macs} for name, head in counted.heads},
+            "params_with_heads": counted.params_with_heads,
+        }
+    else:
+        params = sum(row.params for row in found)
+        document |= {
+            "address": address,
+            "params": params,
+            "macs": sum(row.macs for row in found),
+            "heads": {},
+            "params_with_heads": params,
+        }
+    show_json({**document, "rows": [row.data() for row in found]})
 
 
 @click.command("draw", short_help="Draw a network as an SVG picture.")
@@ -134,6 +160,8 @@ def draw_command(
 
     picture = draw(_described(network, size, classes), address)
     if out is not None:
+        if out.suffix.lower() != ".svg":
+            raise UsageError(f"the drawing is SVG; call the file {out.with_suffix('.svg')}")
         if not out.parent.is_dir():
             raise UsageError(f"there is no folder {out.parent} to write {out.name} into")
         write_whole(out, picture)

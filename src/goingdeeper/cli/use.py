@@ -25,15 +25,23 @@ def evaluate_command(run: Path, images: str | None, protocol: str, batch: int, a
     from goingdeeper import api
     from goingdeeper.cli.watch import Watch
 
+    trained = api.load(run)
     watch = Watch()
     try:
-        score, problems = api.score(
-            api.load(run), images, protocol=protocol, batch=batch, progress=watch.reading
-        )
+        score, problems = api.score(trained, images, protocol=protocol, batch=batch, progress=watch.reading)
     finally:
         watch.close()
     for problem in problems:
-        click.echo(f"left out: {problem.problem}", err=True)
+        place = "" if problem.path in problem.problem else f"{problem.path}: "
+        click.echo(f"{problem.action}: {place}{problem.problem}", err=True)
+    missing = [name for name in trained.model.classes if name not in score.per_class]
+    if missing:
+        click.echo(f"no image of: {', '.join(missing[:12])}{', ...' if len(missing) > 12 else ''}", err=True)
+    if images is not None and trained.trained_on(images):
+        click.echo(
+            "these images include those the run was trained on; without IMAGES only the others are scored",
+            err=True,
+        )
     if as_json:
         show_json({**asdict(score), "failed": [asdict(problem) for problem in problems]})
         return
@@ -41,7 +49,7 @@ def evaluate_command(run: Path, images: str | None, protocol: str, batch: int, a
     top5 = f" · top-5 error {score.top5_error:.2f} %" if score.top5_error is not None else ""
     click.echo(
         f"top-1 error {score.top1_error:.2f} % (95 %: {low:.1f} to {high:.1f}, n = {score.images}, "
-        f"{score.crops} crop, {score.models} model){top5} · cross-entropy {score.cross_entropy:.4f}"
+        f"{score.crops} crop){top5} · cross-entropy {score.cross_entropy:.4f}"
     )
     wrong = {name: found for name, found in score.per_class.items() if found.wrong}
     for name, found in sorted(wrong.items(), key=lambda pair: -pair[1].error)[:10]:
@@ -93,6 +101,8 @@ def predict_command(run: Path, images: tuple[str, ...], top: int, as_json: bool)
             ],
             "failed": [asdict(failure) for failure in failed],
         })  # fmt: skip
+    if failed and len(paths) == 1:
+        raise DataError(failed[0].problem)
     if failed:
         for failure in failed:
             click.echo(f"left out: {failure.problem}", err=True)
@@ -119,13 +129,17 @@ def runs_command(folder: str, as_json: bool) -> None:
                 "val_error": result.get("top1_error"),
                 "interval_95": result.get("interval_95"),
             })  # fmt: skip
-        except (GoingDeeperError, KeyError) as problem:
-            click.echo(f"left out: {found.path}: {problem}", err=True)
+        except GoingDeeperError as problem:
+            click.echo(f"left out: {problem}", err=True)
+        except KeyError as problem:
+            click.echo(f"left out: {found.path}: its run.json lacks {problem}", err=True)
     if as_json:
         show_json({"runs": rows})
         return
     if not rows:
         click.echo(f"{folder} holds no runs; `deeper train` makes one in runs/", err=True)
+    wide = {part: max((len(row[part]) for row in rows), default=0) for part in ("network", "data")}
     for row in rows:
         error = f"{row['val_error']:.2f} %" if row["val_error"] is not None else row["status"]
-        click.echo(f"{error:>11}  {row['network']:<24} {row['data']:<20} {row['run']}")
+        names = "  ".join(row[part].ljust(wide[part]) for part in wide)
+        click.echo(f"{error:>11}  {names}  {row['run']}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from goingdeeper.catalogue import described
 from goingdeeper.layers import Conv, Linear, Network, pair
 from goingdeeper.trace import Step, trace
 
@@ -52,8 +53,9 @@ class Cost(Counts):
         return self.macs + sum(head.macs for _, head in self.heads)
 
 
-def cost(network: Network, input: tuple[int, int, int] | None = None) -> Cost:
-    """What one image costs, at the network's own input size unless another is given."""
+def cost(network: Network | str, input: tuple[int, int, int] | None = None) -> Cost:
+    """What one image costs, at the network's own input size unless another is given. An id does, too."""
+    network = described(network)
     steps = trace(network, input)
     trunk = total(step for step in steps if not step.path.startswith("heads."))
     heads = tuple(

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import TypeVar
 
+from goingdeeper.catalogue import described
 from goingdeeper.costs.captions import amount, amounts, change
 from goingdeeper.costs.columns import whole
 from goingdeeper.costs.counts import cost, total, within
@@ -35,13 +36,16 @@ LEGEND = {
 Cell = TypeVar("Cell")
 
 
-def draw(network: Network, address: str | None = None, input: tuple[int, int, int] | None = None) -> str:
+def draw(
+    network: Network | str, address: str | None = None, input: tuple[int, int, int] | None = None
+) -> str:
     """An SVG document of the network with its heads, or close up of the block at `address`.
 
     input: (channels, height, width) in pixels, the network's own unless given. Many equal blocks in a row
     are drawn once, with their number. Raises UsageError for an unknown address, ShapeError where shapes
     do not meet.
     """
+    network = described(network)
     network = network if input is None else replace_input(network, input)
     layer = None if address is None else find(network, address)
     steps = {step.path: step for step in trace(network)}

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from textwrap import wrap
 from typing import Literal, TypeAlias
 
+from goingdeeper.catalogue import described
 from goingdeeper.costs import grid
 from goingdeeper.costs.describe import describe, leaves, lines, stage_lines, window
 from goingdeeper.costs.grid import Cell, Column, Grid, Part
@@ -27,7 +28,7 @@ Columns: TypeAlias = Mapping[str, Conv]
 
 
 def table(
-    network: Network,
+    network: Network | str,
     address: str | None = None,
     by: By = "stage",
     style: Style = "text",
@@ -41,10 +42,11 @@ def table(
     characters that plain text may take, None for any. Raises as `rows` does, and UsageError for an unknown
     style.
     """
+    found = described(network)
     styles = {"text": lambda made: grid.text(made, width), "markdown": grid.markdown, "html": grid.html}
     if style not in styles:
         raise unknown("style", style, styles, f"there are {', '.join(styles)}")
-    return styles[style](_grid(network, address, sections(network, address, by, input), by))
+    return styles[style](_grid(found, address, sections(found, address, by, input), by))
 
 
 def shown(shape: Shape) -> str:

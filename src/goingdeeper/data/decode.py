@@ -46,7 +46,7 @@ def decode(file: Path | bytes, name: str | None = None) -> Pixels:
             image.load()
             if image.mode == "F":
                 raise DataError(f"{name} holds floating-point values; save it with 8 or 16 bits a channel")
-            return _rgb(ImageOps.exif_transpose(image))
+            return rgb(image)
     except DataError:
         raise
     except UnidentifiedImageError:
@@ -116,7 +116,9 @@ class _Quiet:
 _quiet = _Quiet()
 
 
-def _rgb(image: Image.Image) -> Pixels:
+def rgb(image: Image.Image) -> Pixels:
+    """The pixels of an opened image, orientation applied."""
+    image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I"):  # convert("RGB") would clip 16-bit greys to white
         wide = np.asarray(image, dtype=np.int64).clip(0, 65535)
         grey = ((wide * 255 + 32767) // 65535).astype(np.uint8)

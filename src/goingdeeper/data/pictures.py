@@ -86,7 +86,7 @@ def survey(
         listed = "; ".join(p.problem for p in problems if p.action == "left out" and p.path not in digests)
         raise DataError(
             f"{bad} of {total} images cannot be read, over the {100 * bad_share:g} % that may be left out "
-            f"(--set bad_share=0.05 allows 5 %): {_shortened(listed)}"
+            f"(in training, --set bad_share=0.05 allows 5 %); repair or remove them: {_shortened(listed)}"
         )
     return Survey(digests, sizes, tuple(problems), Pictures(source, size, resident))
 

@@ -91,7 +91,7 @@ def build(network: Network, *, seed: int = 0, device: str | torch.device = "cpu"
 
 
 def create_model(
-    name: str,
+    name: str | Network,
     *,
     num_classes: int | None = None,
     in_chans: int = 3,
@@ -99,11 +99,11 @@ def create_model(
     size: int | None = None,
     seed: int = 0,
 ) -> Net:
-    """A network of the catalogue as a module, with the arguments people know from timm.
+    """A network, by its id or description, as a module, with the arguments people know from timm.
 
     size: input side in pixels, the published one unless given. drop_rate: for every dropout of the trunk.
     """
-    network = catalogue.network(name)
+    network = catalogue.described(name)
     if num_classes is not None and num_classes < 1:
         raise UsageError(f"num_classes is {num_classes}; at least 1 is needed")
     _, height, wide = network.input

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 
-from goingdeeper.data.decode import Pixels, decode, fit
+from goingdeeper.data.decode import Pixels, decode, fit, rgb
 from goingdeeper.data.sources import image_files
 from goingdeeper.errors import DataError, UsageError
 from goingdeeper.runs.model import Model
@@ -38,14 +39,15 @@ class Failure:
 
 def predict(
     model: Model,
-    images: Iterable[str | os.PathLike[str] | Pixels],
+    images: Iterable[str | os.PathLike[str] | Pixels | Image.Image],
     *,
     top: int = 5,
     progress: Callable[[int], None] | None = None,
 ) -> Iterator[Answer | Failure]:
     """One answer an image, in order; an image that cannot be read gives a Failure and the rest go on.
 
-    images: paths, or arrays of (height, width, 3) RGB bytes. Raises UsageError where `top` is under 1.
+    images: paths, PIL images, or arrays of (height, width, 3) RGB bytes. Raises UsageError where `top` is
+    under 1.
     """
     if top < 1:
         raise UsageError(f"the {top} likeliest classes; at least 1 is needed")
@@ -61,7 +63,7 @@ def predict(
 def expand(paths: Sequence[str]) -> list[str]:
     """Files as they are, folders as the image files in and below them.
 
-    Raises DataError for a path that is not there and for a folder without images.
+    A path that is not there stays, for `predict` to answer. Raises DataError for a folder without images.
     """
     found = []
     for text in paths:
@@ -69,7 +71,7 @@ def expand(paths: Sequence[str]) -> list[str]:
         try:
             folder = stat.S_ISDIR(path.stat().st_mode)
         except FileNotFoundError:
-            raise DataError(f"there is no file {text}") from None
+            folder = False
         except (OSError, ValueError) as problem:
             raise DataError(
                 f"{text} cannot be opened: {getattr(problem, 'strerror', None) or problem}"
@@ -82,7 +84,7 @@ def expand(paths: Sequence[str]) -> list[str]:
 
 
 def _answers(
-    model: Model, part: Sequence[str | os.PathLike[str] | Pixels], top: int, first: int
+    model: Model, part: Sequence[str | os.PathLike[str] | Pixels | Image.Image], top: int, first: int
 ) -> list[Answer | Failure]:
     size = model.preprocessing.size
     fitted: list[Pixels] = []
@@ -111,9 +113,11 @@ def _answers(
     return answers
 
 
-def _checked(image: Pixels) -> Pixels:
+def _checked(image: Pixels | Image.Image) -> Pixels:
+    if isinstance(image, Image.Image):
+        return rgb(image)
     if not isinstance(image, np.ndarray):
-        raise DataError(f"{type(image).__name__} is neither a path nor an array of (height, width, 3) bytes")
+        raise DataError(f"{type(image).__name__} is neither a path, a PIL image nor an array of bytes")
     if image.ndim != 3 or image.shape[2] != 3 or not image.size or image.dtype != np.uint8:
         raise DataError(
             f"an array of shape {image.shape} and type {image.dtype} is not (height, width, 3) bytes"

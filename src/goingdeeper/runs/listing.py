@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from goingdeeper.errors import RunFolderError
+from goingdeeper.errors import GoingDeeperError, ResourceError, RunFolderError
 from goingdeeper.runs.folder import RunFolder
 
 
@@ -17,7 +18,15 @@ def list_runs(folder: str | os.PathLike[str] = "runs") -> list[RunFolder]:
     root = Path(folder)
     if not root.is_dir():
         raise RunFolderError(f"there is no folder {root}; `deeper train` makes one")
-    return [RunFolder(file.parent) for file in sorted(root.glob("*/run.json"), reverse=True)]
+    found = [RunFolder(file.parent) for file in sorted(root.glob("*/run.json"), reverse=True)]
+    return sorted(found, key=_started, reverse=True)
+
+
+def _started(folder: RunFolder) -> str:
+    try:
+        return str(folder.run().get("started", ""))
+    except GoingDeeperError:
+        return ""
 
 
 def status(folder: RunFolder, run: dict[str, Any]) -> str:
@@ -26,13 +35,23 @@ def status(folder: RunFolder, run: dict[str, Any]) -> str:
     return "interrupted" if written == "running" and not in_use(folder) else written
 
 
+def going_on(folder: RunFolder, run: dict[str, Any]) -> str:
+    """The command that goes on with an unfinished run."""
+    return f"{run.get('command')} --out {shlex.quote(str(folder.path))}"
+
+
 @contextmanager
 def locked(folder: RunFolder) -> Iterator[None]:
     """Keeps a second process out of the folder; the system lets go of the lock when the process ends.
 
     Raises RunFolderError where another process works on it.
     """
-    folder.path.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.path.mkdir(parents=True, exist_ok=True)
+    except FileNotFoundError as problem:  # /proc and the like
+        raise ResourceError(
+            f"cannot write at {folder.path}: {problem.strerror}; choose another place"
+        ) from None
     with (folder.path / ".lock").open("wb") as handle:
         if not _lock(handle):
             raise RunFolderError(

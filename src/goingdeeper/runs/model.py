@@ -26,6 +26,7 @@ from goingdeeper.layers import Network
 from goingdeeper.nn.build import Net
 from goingdeeper.notation import from_data, to_data
 from goingdeeper.runs.folder import RunFolder, write_whole
+from goingdeeper.runs.listing import going_on
 from goingdeeper.trace import trace
 
 SCHEMA = 1
@@ -161,7 +162,8 @@ def _model_folder(path: Path) -> Path:
         return folder.model
     run = folder.run()
     if run.get("status") != "finished":
-        raise RunFolderError(f"{path} is unfinished and has no model yet; go on with: {run.get('command')}")
+        command = going_on(folder, run)
+        raise RunFolderError(f"{path} is unfinished and has no model yet; go on with: {command}")
     raise RunFolderError(f"{path} has no model (no model/config.json); restore it or train again")
 
 

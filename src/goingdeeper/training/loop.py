@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -74,6 +75,7 @@ class Trainer:
         self.optimiser = _optimiser(self.parameters, job.recipe)
         self.progress = Progress()
         self.best: dict[str, Tensor] = {}
+        self.pace = Progress()  # of this process, its slow first step left out
         if checkpoint:
             self._restore(checkpoint)
 
@@ -134,7 +136,8 @@ class Trainer:
         # Dropout draws from torch's global state; each step has a state of its own, so that a resumed run
         # draws what the uninterrupted one would have.
         with torch.random.fork_rng(devices=[job.device] if job.device != "cpu" else []):
-            torch.manual_seed((job.seed << 32) + number)
+            # Mixed into 32 bits, as torch's generator for the CPU looks at no more of a seed.
+            torch.manual_seed(int(np.random.SeedSequence((job.seed, number)).generate_state(1)[0]))
             loss = self.objective(images, labels)
         total = float(loss.total.detach())
         if not math.isfinite(total):

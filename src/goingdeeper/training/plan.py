@@ -101,7 +101,11 @@ def choose_recipe(
 ) -> tuple[Recipe, list[Reason]]:
     """The recipe for so many training images, every field resolved, and why."""
     asked = {name.rpartition(".")[2]: value for name, value in wishes.settings}
-    asked |= {n: str(v) for n, v in (("epochs", wishes.epochs), ("batch", wishes.batch)) if v is not None}
+    for name, value in (("epochs", wishes.epochs), ("batch", wishes.batch)):
+        if value is not None and name in asked:
+            raise UsageError(f"--{name} {value} and --set {name}={asked[name]}: give one of them")
+        if value is not None:
+            asked[name] = str(value)
     chosen = change(recipe(wishes.recipe), asked)
     normed = any(isinstance(step.layer, Conv) and step.layer.norm for step in trace(network))
     if "batch" not in asked:
@@ -145,7 +149,7 @@ def choose_recipe(
 def typical_side(source: Source, most: int = 200) -> int:
     """Median of the shorter sides of up to `most` images, in pixels, read from the headers alone."""
     sides = []
-    for item in source.items[:: max(1, len(source.items) // most)]:
+    for item in source.items[:: -(-len(source.items) // most) or 1]:
         found = source.size(item.path)
         if found:
             sides.append(min(found))

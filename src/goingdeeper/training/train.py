@@ -2,38 +2,32 @@
 
 from __future__ import annotations
 
-import dataclasses
-import platform
-import shlex
 import signal
 import statistics
 import time
-from collections import Counter
-from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
 import torch
 
-from goingdeeper.costs.counts import cost
 from goingdeeper.data.batches import Preprocessing
-from goingdeeper.data.pictures import Survey, mean_and_std, survey
+from goingdeeper.data.pictures import mean_and_std, survey
 from goingdeeper.data.sources import Source, open_source
-from goingdeeper.data.split import Division, divide, fingerprint
+from goingdeeper.data.split import Division, divide
 from goingdeeper.errors import DataError, Interrupted, ResourceError, UsageError
 from goingdeeper.evaluation.predict import log_probabilities
 from goingdeeper.evaluation.scores import Score, score
 from goingdeeper.nn.build import Net, build
-from goingdeeper.notation import to_data
 from goingdeeper.runs.folder import RunFolder
-from goingdeeper.runs.listing import locked
+from goingdeeper.runs.listing import going_on, locked
 from goingdeeper.runs.model import load_model, save_model
 from goingdeeper.training.checkpoints import newest_checkpoint
 from goingdeeper.training.events import Events
 from goingdeeper.training.loop import Job, Progress, Trainer
 from goingdeeper.training.place import check_out, choose_folder
-from goingdeeper.training.plan import Plan, Reason, Wishes, choose_device, choose_network, choose_recipe
-from goingdeeper.training.recipes import Recipe, change, recipe
+from goingdeeper.training.plan import Wishes, choose_device, choose_network, choose_recipe
+from goingdeeper.training.recipes import change, recipe
+from goingdeeper.training.record import announce, resolve
 from goingdeeper.training.stopping import StopRequest, stop_requests
 from goingdeeper.version import __version__
 
@@ -58,10 +52,10 @@ def train(wishes: Wishes, out: Path | None = None, events: Events | None = None)
     _check_classes(source, division)
     chosen, reasons = choose_recipe(wishes, plan.network, source, len(division.train))
     reasons = [device, *plan.reasons, *reasons]
-    resolved = _resolved(wishes, out, source, found, division, plan, chosen, reasons)
-    folder, going_on = choose_folder(out, resolved)
+    resolved = resolve(wishes, source, found, division, plan, chosen, reasons)
+    folder, resuming = choose_folder(out, resolved)
     with locked(folder):
-        if going_on:
+        if resuming:
             resolved = {**folder.run(), "status": "running"}
         folder.write_run(resolved)
         folder.write_rows(
@@ -69,7 +63,7 @@ def train(wishes: Wishes, out: Path | None = None, events: Events | None = None)
             ("path", "class", "split"),
             [(i.path, i.label, side) for side in ("train", "val") for i in getattr(division, side)],
         )
-        _announce(events, resolved, found, folder, going_on)
+        announce(events, resolved, folder, resuming)
         mean, std = mean_and_std(found.pictures, division.train)
         if not chosen.standardise:
             std = (1 / 255,) * len(std)
@@ -107,7 +101,7 @@ def _run(job: Job, folder: RunFolder, run: dict[str, Any], source: Source, event
 
 def _interrupt(saved: str, stop: StopRequest, folder: RunFolder, run: dict[str, Any]) -> NoReturn:
     folder.write_run({**run, "status": "interrupted"})
-    raise Interrupted(f"{saved}. Go on with: {run['command']}", stop.signal or signal.SIGINT)
+    raise Interrupted(f"{saved}. Go on with: {going_on(folder, run)}", stop.signal or signal.SIGINT)
 
 
 def _reached(progress: Progress) -> str:
@@ -216,89 +210,3 @@ def _check_classes(source: Source, division: Division) -> None:
             raise DataError(
                 f"class '{name}' of {source.name} has no readable image to train on; add some or remove it"
             )
-
-
-def _resolved(
-    wishes: Wishes, out: Path | None, source: Source, found: Survey, division: Division, plan: Plan,
-    chosen: Recipe, reasons: list[Reason],
-) -> dict[str, Any]:  # fmt: skip
-    counted = cost(plan.network)
-    train, val = Counter(i.label for i in division.train), Counter(i.label for i in division.val)
-    sizes = sorted(found.sizes.values(), key=lambda size: size[0] * size[1])
-    return {
-        "schema": 1,
-        "version": __version__,
-        "status": "running",
-        "started": datetime.now().isoformat(timespec="seconds"),
-        "command": command(wishes, out),
-        "wishes": {**dataclasses.asdict(wishes), "settings": dict(wishes.settings)},
-        "reasons": [dataclasses.asdict(reason) for reason in reasons],
-        "network": plan.network.name,
-        "params": counted.params_with_heads,
-        "macs": counted.macs,
-        "description": to_data(plan.network),
-        "classes": list(source.classes),
-        "data": {
-            "source": wishes.source,
-            "location": source.location,
-            "name": source.name,
-            "images": len(source.items),
-            "train": len(division.train),
-            "val": len(division.val),
-            "per_class": {name: {"train": train[name], "val": val[name]} for name in source.classes},
-            "sizes": {"smallest": sizes[0], "median": sizes[len(sizes) // 2], "largest": sizes[-1]},
-            "split": division.rule,
-            "duplicates": division.duplicates,
-            "problems": [dataclasses.asdict(p) for p in (*found.problems, *division.problems)],
-            "fingerprint": fingerprint(division.train + division.val, found.digests),
-        },
-        "recipe": dataclasses.asdict(chosen),
-        "seed": wishes.seed,
-        "device": plan.device,
-        "threads": torch.get_num_threads(),
-        "versions": {
-            "goingdeeper": __version__,
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-        },
-        "machine": f"{platform.system()} {platform.machine()}",
-        "result": None,
-    }
-
-
-def command(wishes: Wishes, out: Path | None = None) -> str:
-    """The command line that repeats a run, or goes on with it."""
-    words = ["deeper", "train", wishes.source]
-    standard = Wishes(wishes.source)
-    for name in ("model", "recipe", "epochs", "batch", "size", "seed", "device"):
-        value = getattr(wishes, name)
-        if value != getattr(standard, name):
-            words += [f"--{name}", str(value)]
-    for key, value in wishes.settings:
-        words += ["--set", f"{key}={value}"]
-    if out is not None:
-        words += ["--out", str(out)]
-    return shlex.join(words)
-
-
-def _announce(events: Events, run: dict[str, Any], found: Survey, folder: RunFolder, going_on: bool) -> None:
-    data, chosen = run["data"], run["recipe"]
-    lost = [p for p in found.problems if p.action == "left out"]
-    for problem in lost[:5]:
-        events.note(f"left out: {problem.problem}")
-    if len(lost) > 5:
-        events.note(f"left out: {len(lost) - 5} more, listed in {folder.path / 'run.json'}")
-    events.note(
-        f"{data['images']:,} images, {len(run['classes'])} classes · {data['train']:,} train / "
-        f"{data['val']:,} validation ({data['split']}) -> split.csv"
-    )
-    size = run["description"]["input"]
-    events.note(
-        f"{run['network']} at {size[2]}x{size[1]} · {run['params'] / 1e6:.2f} M parameters, "
-        f"{run['macs'] / 1e9:.2f} G multiply-adds · from scratch · {run['device']}, {run['threads']} threads"
-    )
-    wide = [max(len(reason[part]) for reason in run["reasons"]) for part in ("what", "value")]
-    for reason in run["reasons"]:
-        events.note(f"  {reason['what']:<{wide[0]}}  {reason['value']:<{wide[1]}}  {reason['why']}")
-    epochs = f"{chosen['epochs']} epoch{'' if chosen['epochs'] == 1 else 's'}"
-    events.note(f"{'going on in' if going_on else 'writing'} {folder.path} · {epochs}")

@@ -1,0 +1,114 @@
+"""The record of a run: run.json as it stands before the first step, and the words for whoever watches."""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+import shlex
+from collections import Counter
+from datetime import datetime
+from typing import Any
+
+import torch
+
+from goingdeeper.costs.counts import cost
+from goingdeeper.data.pictures import Survey
+from goingdeeper.data.sources import Source
+from goingdeeper.data.split import Division, fingerprint
+from goingdeeper.notation import to_data
+from goingdeeper.runs.folder import RunFolder
+from goingdeeper.training.events import Events
+from goingdeeper.training.plan import Plan, Reason, Wishes
+from goingdeeper.training.recipes import Recipe
+from goingdeeper.version import __version__
+
+
+def resolve(
+    wishes: Wishes, source: Source, found: Survey, division: Division, plan: Plan,
+    chosen: Recipe, reasons: list[Reason],
+) -> dict[str, Any]:  # fmt: skip
+    """What run.json holds before the first step."""
+    counted = cost(plan.network)
+    train, val = Counter(i.label for i in division.train), Counter(i.label for i in division.val)
+    sizes = sorted(found.sizes.values(), key=lambda size: size[0] * size[1])
+    return {
+        "schema": 1,
+        "version": __version__,
+        "status": "running",
+        "started": datetime.now().isoformat(timespec="seconds"),
+        "command": command(wishes),
+        "wishes": {**dataclasses.asdict(wishes), "settings": dict(wishes.settings)},
+        "reasons": [dataclasses.asdict(reason) for reason in reasons],
+        "network": plan.network.name,
+        "params": counted.params_with_heads,
+        "macs": counted.macs,
+        "description": to_data(plan.network),
+        "classes": list(source.classes),
+        "data": {
+            "source": wishes.source,
+            "location": source.location,
+            "name": source.name,
+            "images": len(source.items),
+            "train": len(division.train),
+            "val": len(division.val),
+            "per_class": {name: {"train": train[name], "val": val[name]} for name in source.classes},
+            "sizes": {"smallest": sizes[0], "median": sizes[len(sizes) // 2], "largest": sizes[-1]},
+            "split": division.rule,
+            "duplicates": division.duplicates,
+            "problems": [dataclasses.asdict(p) for p in (*found.problems, *division.problems)],
+            "fingerprint": fingerprint(division.train + division.val, found.digests),
+        },
+        "recipe": dataclasses.asdict(chosen),
+        "seed": wishes.seed,
+        "device": plan.device,
+        "threads": torch.get_num_threads(),
+        "versions": {
+            "goingdeeper": __version__,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+        },
+        "machine": f"{platform.system()} {platform.machine()}",
+        "result": None,
+    }
+
+
+def command(wishes: Wishes) -> str:
+    """The command line that repeats a run."""
+    words = ["deeper", "train", wishes.source]
+    standard = Wishes(wishes.source)
+    for name in ("model", "recipe", "epochs", "batch", "size", "seed", "device"):
+        value = getattr(wishes, name)
+        if value != getattr(standard, name):
+            words += [f"--{name}", str(value)]
+    for key, value in wishes.settings:
+        words += ["--set", f"{key}={value}"]
+    return shlex.join(words)
+
+
+def announce(events: Events, run: dict[str, Any], folder: RunFolder, resuming: bool) -> None:
+    """Says what the run will do, and what is wrong with the images."""
+    data, chosen = run["data"], run["recipe"]
+    for problem in data["problems"][:5]:
+        place = "" if problem["path"] in problem["problem"] else f"{problem['path']}: "
+        events.note(f"{problem['action']}: {place}{problem['problem']}")
+    if len(data["problems"]) > 5:
+        events.note(f"{len(data['problems']) - 5} more problems, listed in {folder.path / 'run.json'}")
+    without = data["images"] - data["train"] - data["val"]
+    events.note(
+        f"{data['images']:,} images, {len(run['classes'])} classes · {data['train']:,} train / "
+        f"{data['val']:,} validation{f' / {without:,} left out' if without else ''} "
+        f"({data['split']}) -> split.csv"
+    )
+    unseen = [name for name, count in data["per_class"].items() if not count["val"]]
+    if unseen:
+        events.note(f"no validation image of: {', '.join(unseen[:8])}{', ...' if len(unseen) > 8 else ''}")
+    size = run["description"]["input"]
+    events.note(
+        f"{run['network']} at {size[2]}x{size[1]} · {run['params'] / 1e6:.2f} M parameters, "
+        f"{run['macs'] / 1e9:.2f} G multiply-adds · from scratch · {run['device']}, {run['threads']} threads"
+    )
+    wide = [max(len(reason[part]) for reason in run["reasons"]) for part in ("what", "value")]
+    for reason in run["reasons"]:
+        events.note(f"  {reason['what']:<{wide[0]}}  {reason['value']:<{wide[1]}}  {reason['why']}")
+    epochs = f"{chosen['epochs']} epoch{'' if chosen['epochs'] == 1 else 's'}"
+    events.note(f"{'going on in' if resuming else 'writing'} {folder.path} · {epochs}")

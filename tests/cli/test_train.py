@@ -220,8 +220,16 @@ def uninterrupted(pets, tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_a_signal_and_the_same_command_again(pets, here, environment, uninterrupted, number):
+@pytest.mark.parametrize(
+    ("number", "again"),
+    [
+        (signal.SIGINT, "the same command"),
+        (signal.SIGTERM, "the command that is named"),
+        (signal.SIGKILL, "the same command"),
+    ],
+)
+def test_a_signal_and_on_from_there(pets, here, environment, uninterrupted, number, again):
+    words = command(pets)
     process = start(command(pets), environment, here)
     wait_for(lambda: epochs_done(here) >= 7, process)
     process.send_signal(number)
@@ -235,12 +243,14 @@ def test_a_signal_and_the_same_command_again(pets, here, environment, uninterrup
         assert process.returncode == 128 + number
         *_, last = err.splitlines()
         assert last.startswith("deeper: interrupted; everything is saved up to ")
-        again = shlex.split(last.partition("Go on with: ")[2])
-        assert again == ["deeper", *command(pets)[3:-1]]
+        name, *named = shlex.split(last.partition("Go on with: ")[2])
+        assert name == "deeper"
+        if again == "the command that is named":
+            words = [*DEEPER, *named, "--json"]
         assert RunFolder(run).run()["status"] == "interrupted"
     assert not (run / "model").exists()
 
-    done = subprocess.run(command(pets), cwd=here, env=environment, capture_output=True, text=True)
+    done = subprocess.run(words, cwd=here, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert here / json.loads(done.stdout)["run"] == run
     assert "going on from" in done.stderr

@@ -1,4 +1,5 @@
 import fcntl
+import json
 import os
 import pty
 import re
@@ -65,12 +66,12 @@ def test_the_terminal_of_these_tests():
     assert "cdef" in seen
 
 
-def on_a_terminal(words, columns, environment, here):
+def on_a_terminal(words, columns, environment, here, stdout=None):
     """The status, and everything that was written to a terminal of so many columns."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
     process = subprocess.Popen(
-        words, cwd=here, env=environment, stdin=theirs, stdout=theirs, stderr=theirs, close_fds=True
+        words, cwd=here, env=environment, stdin=theirs, stdout=stdout or theirs, stderr=theirs, close_fds=True
     )
     os.close(theirs)
     written = b""
@@ -108,6 +109,17 @@ def test_a_live_line_that_fits_and_leaves_nothing_behind(pets, here, environment
     assert "writing run · 40 epochs" in text
     # Notes break between words, so that what is longer than a line stays whole for copying.
     assert "--set flip=false" in text
+
+
+@pytest.mark.slow
+def test_the_answer_stays_apart_from_a_live_line(pets, here, environment):
+    environment["TERM"] = "xterm-256color"
+    words = [*DEEPER, "train", str(pets), "--epochs", "20", "--batch", "8", "--size", "8", "--json"]
+    with (here / "answer.json").open("wb") as answer:
+        status, written = on_a_terminal(words, 80, environment, here, answer)
+    assert status == 0
+    assert json.loads((here / "answer.json").read_text())["epochs"] == 20
+    assert any("━" in line for line in show(written, 80)[1])
 
 
 @pytest.mark.slow

@@ -294,3 +294,14 @@ def test_image_files_of_a_folder_alone_or_deep(picture_folder):
     root = picture_folder({".": 2, "a": 1, ".b": 1})
     assert [file.name for file in image_files(root)] == ["0.png", "1.png"]
     assert len(image_files(root, deep=True)) == 3
+
+
+def test_run_folders_among_the_images_are_no_classes(tmp_path):
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        Image.new("RGB", (8, 8), "red").save(tmp_path / name / "1.png")
+    for place in ("run", "runs/2026-01-01_a"):
+        (tmp_path / place / "model").mkdir(parents=True)
+        (tmp_path / place / "run.json").write_text("{}")
+        Image.new("RGB", (8, 8), "red").save(tmp_path / place / "model" / "golden.png")
+    assert open_source(tmp_path).classes == ("cat", "dog")

@@ -296,6 +296,18 @@ def test_a_second_signal_quits_at_once_and_the_last_checkpoint_goes_on(
     assert outcome(path) == outcome(finished.path)
 
 
+def test_interrupted_while_the_images_are_read_leaves_nothing(here, wishes):
+    class Interrupt(Events):
+        def reading(self, done, total):
+            signal.raise_signal(signal.SIGINT)
+
+    threads = threading.active_count()
+    with pytest.raises(KeyboardInterrupt):
+        train(wishes, None, Interrupt())
+    assert list(here.iterdir()) == []
+    assert threading.active_count() == threads
+
+
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "absent"])
 def test_a_damaged_checkpoint_is_passed_over(here, wishes, finished, signals, outcome, damage):
     with pytest.raises(Interrupted):

@@ -89,7 +89,7 @@ def predict_command(run: Path, images: tuple[str, ...], top: int, as_json: bool)
             if as_json:
                 watch.reading(len(answers) + len(failed), len(paths))
             else:
-                likely = "   ".join(f"{name} {100 * p:.1f} %" for name, p in answer.top)
+                likely = "   ".join(f"{name}: {100 * p:.1f} %" for name, p in answer.top)
                 click.echo(f"{answer.path:<{min(wide, 60)}}  {likely}")
     finally:
         watch.close()

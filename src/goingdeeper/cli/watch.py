@@ -62,7 +62,10 @@ class Watch(Events):
         if pace.seconds_left is not None and not self.estimated:
             self.estimated = True
             epochs = pace.epochs - pace.epoch + 1
-            self.note(f"about {roughly(pace.seconds_left)} for {epochs} epoch{'' if epochs == 1 else 's'}")
+            if pace.seconds_left >= 5:
+                self.note(
+                    f"about {roughly(pace.seconds_left)} for {epochs} epoch{'' if epochs == 1 else 's'}"
+                )
         if self.moving:
             self._draw(self._line(self.console.width))
         else:

@@ -168,11 +168,20 @@ def _printable(path: str) -> str:
 
 
 def _folders(folder: Path) -> list[Path]:
+    """The visible folders in a folder. Run folders, and folders of them, are not classes."""
     try:
-        found = [part for part in folder.iterdir() if part.is_dir() and not part.name.startswith(".")]
+        found = [
+            part
+            for part in folder.iterdir()
+            if part.is_dir() and not part.name.startswith(".") and not _holds_runs(part)
+        ]
     except OSError as problem:
         raise DataError(f"{folder} cannot be opened: {problem.strerror or problem}") from None
     return sorted(found, key=lambda part: part.name)
+
+
+def _holds_runs(folder: Path) -> bool:
+    return (folder / "run.json").is_file() or next(folder.glob("*/run.json"), None) is not None
 
 
 def image_files(folder: Path, deep: bool = False) -> list[Path]:

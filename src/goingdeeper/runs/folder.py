@@ -3,7 +3,6 @@
 run.json          everything resolved: network, recipe, data, seed, versions, device, and the result
 split.csv         path, class, split: which image went where
 metrics.csv       one row an epoch
-log.jsonl         one object an event
 predictions.csv   the chosen model on the validation images: path, true, predicted, probabilities
 checkpoints/      for resuming
 model/            what people share

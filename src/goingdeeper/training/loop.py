@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import statistics
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -75,7 +77,7 @@ class Trainer:
         self.optimiser = _optimiser(self.parameters, job.recipe)
         self.progress = Progress()
         self.best: dict[str, Tensor] = {}
-        self.pace = Progress()  # of this process, its slow first step left out
+        self.recent: deque[float] = deque(maxlen=50)
         if checkpoint:
             self._restore(checkpoint)
 
@@ -119,6 +121,7 @@ class Trainer:
                 self._add(
                     {**values, "images": len(batch.labels), "seconds": now - clock, "wait": loaded - clock}
                 )
+                self.recent.append(now - clock)
                 clock = now
                 events.step(self._pace(steps))
         finally:
@@ -161,14 +164,15 @@ class Trainer:
     def _pace(self, steps: int) -> Pace:
         progress, sums = self.progress, self.progress.sums
         epochs = self.job.recipe.epochs
-        rate = sums["images"] / sums["seconds"]
         remaining = (epochs - progress.epoch + 1) * steps - progress.step
-        settled = progress.epoch > 1 or progress.step >= min(10, steps)
-        evaluation = (epochs - progress.epoch + 1) * len(self.job.val) / 3  # a third of a step's work each
-        left = (remaining * self.job.recipe.batch + evaluation) / rate if settled else None
+        evaluations = (epochs - progress.epoch + 1) * len(self.job.val) / self.job.recipe.batch
+        left = None
+        if len(self.recent) > min(10, steps):  # the first step of a process takes longer
+            # Evaluation is a third of a step's work.
+            left = (remaining + evaluations / 3) * statistics.median(self.recent)
         return Pace(
-            progress.epoch, epochs, progress.step, steps, sums["loss"] / sums["images"], rate,
-            100 * sums["wait"] / sums["seconds"], left,
+            progress.epoch, epochs, progress.step, steps, sums["loss"] / sums["images"],
+            sums["images"] / sums["seconds"], 100 * sums["wait"] / sums["seconds"], left,
         )  # fmt: skip
 
     def _close_epoch(self, stop: StopRequest) -> EpochEnd | None:

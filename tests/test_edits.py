@@ -31,10 +31,10 @@ def test_addresses_survive_when_shortcuts_go() -> None:
 
 
 def test_the_last_convolution_gets_its_relu_back() -> None:
-    block = Residual({"conv1": Conv(8, 3), "conv2": Conv(8, 3, relu=False)}, Identity())
+    block = Residual({"conv1": Conv(8, 3), "conv2": Conv(8, 3, act=None)}, Identity())
     assert edits.plain(block) == Chain({"conv1": Conv(8, 3), "conv2": Conv(8, 3)})
-    linear = Residual({"conv1": Conv(8, 3, relu=False)}, Identity(), relu=False)
-    assert edits.plain(linear) == Chain({"conv1": Conv(8, 3, relu=False)})
+    linear = Residual({"conv1": Conv(8, 3, act=None)}, Identity(), act=None)
+    assert edits.plain(linear) == Chain({"conv1": Conv(8, 3, act=None)})
 
 
 def test_a_block_without_a_convolution_for_the_relu_is_refused() -> None:
@@ -65,7 +65,7 @@ def test_heads_go_for_deployment() -> None:
 
 def test_a_top_level_layer_is_exchanged_in_its_place() -> None:
     network = catalogue.network("googlenet")
-    wider = edits.replace_layer(network, "conv1", Conv(64, 7, stride=2, bias=True, groups=1, relu=False))
+    wider = edits.replace_layer(network, "conv1", Conv(64, 7, stride=2, bias=True, groups=1, act=None))
     assert [name for name, _ in wider.layers] == [name for name, _ in network.layers]
     assert find(wider, "conv1") != find(network, "conv1")
     assert wider.layers[1:] == network.layers[1:]
@@ -88,7 +88,7 @@ def test_rewriting_goes_from_the_inside_out() -> None:
         seen.append(type(layer))
         return layer
 
-    inner = Residual({"conv": Conv(8, 1, relu=False)}, Identity())
+    inner = Residual({"conv": Conv(8, 1, act=None)}, Identity())
     edits.rewrite_layer(Concat({"a": {"block": inner}, "b": Linear(CLASSES)}), look)
     assert seen == [Conv, Identity, Residual, Chain, Linear, Concat]
 

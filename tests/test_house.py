@@ -13,8 +13,9 @@ import goingdeeper
 
 ROOT = Path(goingdeeper.__file__).parent
 ROOMS = [
-    "version", "errors", "layers", "trace", "notation", "edits", "catalogue", "published", "costs", "nn",
-    "data", "runs", "evaluation", "training", "prediction", "reports", "api", "__init__", "cli", "__main__",
+    "version", "errors", "layers", "shapes", "trace", "notation", "edits", "catalogue", "published", "costs",
+    "nn", "data", "runs", "evaluation", "training", "prediction", "reports", "api", "__init__",
+    "cli", "__main__",
 ]  # fmt: skip
 TORCH_FREE = ROOMS[: ROOMS.index("nn")]
 # A network displays itself in a notebook with readers that stand below it; the imports are late.

@@ -12,6 +12,8 @@ from goingdeeper.errors import DescriptionError, UsageError
 from goingdeeper.layers import (
     CLASSES,
     LRN,
+    RELU,
+    AdaptiveAvgPool,
     AvgPool,
     BatchNorm,
     Chain,
@@ -20,13 +22,19 @@ from goingdeeper.layers import (
     Draw,
     Dropout,
     GlobalAvgPool,
+    Highway,
     Identity,
     Initialisation,
     Layer,
     Linear,
+    Maxout,
     MaxPool,
     Network,
+    PReLU,
     Residual,
+    Sigmoid,
+    SpatialPyramid,
+    Start,
     ZeroPad,
 )
 from goingdeeper.notation import from_data, from_json, to_data, to_json
@@ -36,6 +44,13 @@ NAMES = st.from_regex(r"[a-z0-9][a-z0-9-]{0,4}", fullmatch=True).map(lambda name
 COUNTS = st.integers(1, 9)
 RATES = st.floats(0, 1)
 NORMS = st.none() | st.builds(BatchNorm, st.floats(0, 1), RATES, st.booleans())
+ACTIVATIONS = st.one_of(
+    st.none(),
+    st.just(RELU),
+    st.just(Sigmoid()),
+    st.builds(PReLU, RATES, st.booleans()),
+    st.builds(Maxout, COUNTS),
+)
 LEAVES = st.one_of(
     st.builds(
         Conv,
@@ -46,14 +61,16 @@ LEAVES = st.one_of(
         COUNTS,
         st.booleans(),
         NORMS,
-        st.booleans(),
+        ACTIVATIONS,
     ),
     st.builds(MaxPool, COUNTS, COUNTS, st.none() | st.just(0), st.booleans()),
     st.builds(AvgPool, COUNTS, COUNTS, st.none() | st.just(0), st.booleans(), st.booleans()),
     st.builds(LRN, COUNTS, RATES, RATES, RATES),
-    st.builds(Linear, COUNTS | st.just(CLASSES), st.booleans(), st.booleans()),
+    st.builds(Linear, COUNTS | st.just(CLASSES), st.booleans(), ACTIVATIONS),
     st.builds(ZeroPad, COUNTS, COUNTS, st.sampled_from(["after", "both"])),
     st.builds(Dropout, RATES),
+    st.builds(AdaptiveAvgPool, COUNTS),
+    st.builds(SpatialPyramid, st.lists(COUNTS, min_size=1, max_size=3).map(tuple)),
     st.sampled_from([Identity(), GlobalAvgPool()]),
 )
 
@@ -67,7 +84,8 @@ LAYERS: st.SearchStrategy[Layer] = st.recursive(
     lambda inner: st.one_of(
         named(inner).map(Chain),
         named(inner).map(Concat),
-        st.builds(Residual, named(inner), inner, st.booleans()),
+        st.builds(Residual, named(inner), inner, st.sampled_from([RELU, None])),
+        st.builds(Highway, inner, inner),
     ),
     max_leaves=6,
 )
@@ -81,7 +99,10 @@ NETWORKS = st.builds(
     st.builds(
         Initialisation,
         st.builds(
-            Draw, st.sampled_from(["normal", "uniform"]), RATES, st.sampled_from(["in", "out", "average"])
+            Draw,
+            st.sampled_from(["normal", "truncated", "uniform"]),
+            RATES,
+            st.sampled_from(["in", "out", "average", "one"]),
         ),
     ),
 )
@@ -90,7 +111,7 @@ SMALL = Network(
     {
         "conv1": Conv(8, 3, norm=BatchNorm()),
         "3a": Concat({"1x1": Conv(4, 1), "3x3": {"reduce": Conv(2, 1), "conv": Conv(4, (3, 3))}}),
-        "conv2_1": Residual({"conv1": Conv(8, 3, relu=False)}, Identity()),
+        "conv2_1": Residual({"conv1": Conv(8, 3, act=None)}, Identity()),
         "pool": GlobalAvgPool(),
         "dropout": Dropout(0.5),
         "fc": Linear(CLASSES),
@@ -98,6 +119,7 @@ SMALL = Network(
     heads={"3a": {"pool": AvgPool(3, 2), "fc": Linear(CLASSES)}},
     input=(3, 8, 8),
     classes=5,
+    init=Initialisation(conv=Draw("normal", 2.0, "out"), apart={"heads.*": Start(bias=0.5)}),
 )
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-3, 300) | st.floats() | st.text(max_size=3)
@@ -204,8 +226,10 @@ def test_text_that_is_not_json_is_refused(text: str) -> None:
         (
             "init conv fan",
             "out ",
-            "init.conv.fan: 'out ' does not fit; 'in' or 'out' or 'average' is expected",
+            "init.conv.fan: 'out ' does not fit; 'in' or 'out' or 'average' or 'one' is expected",
         ),
+        ("init apart heads.* bias", "x", "init.heads.*.bias: 'x' does not fit; float or null is expected"),
+        ("init conv gain", -1, "init.conv: Draw: gain is -1; it must be at least 0"),
         ("color", "red", "a network description has no field 'color'"),
         ("heads", [], "heads: layers by name are expected, not []"),
         ("heads 3a layers fc", 0, "heads.3a.fc: 0 is no kind of layer"),

@@ -14,6 +14,7 @@ from goingdeeper.layers import (
     CLASSES,
     LRN,
     AvgPool,
+    BatchNorm,
     Concat,
     Conv,
     Dropout,
@@ -21,12 +22,14 @@ from goingdeeper.layers import (
     Identity,
     Layer,
     Linear,
+    Maxout,
     MaxPool,
     Network,
     Residual,
     ZeroPad,
 )
-from goingdeeper.trace import dims, find, replace_classes, replace_input, smallest_input, trace
+from goingdeeper.shapes import dims
+from goingdeeper.trace import find, replace_classes, replace_input, smallest_input, trace
 
 ENDS = {"gap": GlobalAvgPool(), "fc": Linear(CLASSES)}
 SIDES = st.integers(1, 14)
@@ -208,25 +211,65 @@ def test_shapes_that_do_not_meet_are_named_with_both_shapes_and_a_remedy(layers:
 
 
 def test_a_network_must_end_in_logits() -> None:
-    with pytest.raises(DescriptionError, match="net ends in a map of 8x32x32, not in a vector of logits"):
+    with pytest.raises(DescriptionError, match="conv in net gives a map of 8x32x32, not a vector of logits"):
         trace(Network("net", {"conv": Conv(8, 3)}, input=(3, 32, 32)))
 
 
+def test_a_network_must_end_in_a_logit_a_class() -> None:
+    with pytest.raises(ShapeError, match="pool in net gives 8, not 10 logits"):
+        trace(Network("net", {"conv": Conv(8, 3), "pool": GlobalAvgPool()}, input=(3, 32, 32), classes=10))
+
+
+def test_a_global_average_of_class_maps_is_a_vector_of_logits() -> None:
+    found = Network("net", {"conv": Conv(CLASSES, 3), "pool": GlobalAvgPool()}, input=(3, 32, 32), classes=10)
+    assert trace(found)[-1].shape_out == (10, 1, 1)
+
+
 def test_a_head_must_end_in_a_logit_a_class() -> None:
-    with pytest.raises(ShapeError, match=r"heads\.conv gives 64, not 10 logits"):
+    with pytest.raises(ShapeError, match=r"heads\.conv in net gives 64, not 10 logits"):
         trace(network({"conv": Conv(8, 3)}, heads={"conv": {"fc1": Linear(64)}}))
 
 
-@pytest.mark.parametrize("address", ["con", "conv.inner"])
-def test_a_head_at_an_unknown_address_suggests(address: str) -> None:
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("con", "'con'; did you mean conv"),
+        ("conv.iner", r"'conv.iner'; did you mean conv.inner"),
+        ("conv.inner.norm", "unknown address of a head in net: 'conv.inner.norm'"),
+        ("conv.inner.weight", "unknown address of a head in net: 'conv.inner.weight'"),
+    ],
+)
+def test_a_head_at_an_unknown_address_suggests(address: str, message: str) -> None:
     described = network({"conv": {"inner": Conv(8, 3)}})
-    heads = ((address, Linear(CLASSES)),)
-    if "." in address:
-        with pytest.raises(DescriptionError, match="a dot separates levels"):
-            Network("net", described.layers, heads)
-    else:
-        with pytest.raises(UsageError, match="unknown address of a head in net: 'con'; did you mean conv"):
-            trace(Network("net", described.layers, heads, described.input, 10))
+    heads = {address: Linear(CLASSES)}
+    with pytest.raises(UsageError, match=message):
+        trace(Network("net", described.layers, heads, described.input, 10))
+
+
+@pytest.mark.parametrize(
+    ("address", "shape"),
+    [("unit", (4, 8, 8)), ("unit.act", (4, 8, 8)), ("unit.conv", (8, 8, 8)), ("unit.norm", (8, 8, 8))],
+)
+def test_a_head_may_read_a_part_of_a_unit(address: str, shape: tuple[int, ...]) -> None:
+    """Before a maxout of two there are twice as many channels."""
+    unit = Conv(4, 3, norm=BatchNorm(), act=Maxout(2))
+    found = Network("net", {"unit": unit, "fc": Linear(CLASSES)}, {address: Linear(CLASSES)}, (3, 8, 8), 5)
+    assert trace(found)[-1].path == f"heads.{address}"
+    assert trace(found)[-1].shape_in == shape
+
+
+@pytest.mark.parametrize(
+    ("heads", "message"),
+    [
+        (("conv", "conv.inner"), "heads at 'conv' and 'conv.inner': one address is within the other"),
+        (("conv", "conv"), "two heads read 'conv'"),
+        (("conv..inner",), "'' cannot be a layer's name"),
+        (("conv.train",), "'train' cannot be a layer's name"),
+    ],
+)
+def test_heads_whose_addresses_cannot_be_are_refused(heads: tuple[str, ...], message: str) -> None:
+    with pytest.raises(DescriptionError, match=message):
+        network({"conv": {"inner": Conv(8, 3)}}, heads=tuple((name, Linear(CLASSES)) for name in heads))
 
 
 @pytest.mark.parametrize(
@@ -251,7 +294,7 @@ def test_find(address: str, layer: Layer) -> None:
             "googlenet at 3a.5x5: 'redcue'; did you mean reduce? it has: reduce, conv",
         ),
         ("conv1.conv", "unknown address in googlenet at conv1: 'conv'; nothing is inside that layer"),
-        ("heads.4b", "unknown address in googlenet at heads: '4b'; it has: 4a, 4d"),
+        ("heads.4b", "unknown address in googlenet: 'heads.4b'; did you mean heads.4"),
         ("", "unknown address in googlenet: ''"),
     ],
 )

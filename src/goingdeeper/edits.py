@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from goingdeeper.errors import DescriptionError, unknown
-from goingdeeper.layers import Chain, Concat, Conv, Layer, Named, Network, Residual
+from goingdeeper.layers import Chain, Concat, Conv, Highway, Layer, Named, Network, Residual
 
 
 def rename(network: Network, name: str) -> Network:
@@ -34,6 +34,8 @@ def rewrite_layer(layer: Layer, edit: Callable[[Layer], Layer]) -> Layer:
             layer = replace(
                 layer, body=_rewrite_named(layer.body, edit), shortcut=rewrite_layer(layer.shortcut, edit)
             )
+        case Highway():
+            layer = Highway(rewrite_layer(layer.transform, edit), rewrite_layer(layer.gate, edit))
     return edit(layer)
 
 
@@ -58,10 +60,10 @@ def plain(block: Residual) -> Chain:
     Raises DescriptionError where the block does not end in a convolution that could take its ReLU.
     """
     *before, (name, last) = block.body
-    if block.relu:
+    if block.act:
         if not isinstance(last, Conv):
             raise DescriptionError(f"'{name}' ends a residual block but is no convolution to take its ReLU")
-        last = replace(last, relu=True)
+        last = replace(last, act=block.act)
     return Chain((*before, (name, last)))
 
 

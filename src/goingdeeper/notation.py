@@ -11,11 +11,26 @@ from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from goingdeeper.errors import DescriptionError
-from goingdeeper.layers import CONTAINERS, LEAVES, BatchNorm, Draw, Initialisation, Layer, Named, Network
+from goingdeeper.layers import (
+    CONTAINERS,
+    LEAVES,
+    BatchNorm,
+    Draw,
+    Initialisation,
+    Maxout,
+    Named,
+    Network,
+    PReLU,
+    ReLU,
+    Sigmoid,
+    Start,
+    Starts,
+)
 
+_PART_KINDS = (BatchNorm, ReLU, PReLU, Maxout, Sigmoid, Draw, Start, Initialisation)
 _LAYERS: dict[str, Any] = {kind.__name__: kind for kind in (*LEAVES, *CONTAINERS)}
-_PARTS: dict[str, Any] = {kind.__name__: kind for kind in (BatchNorm, Draw, Initialisation)}
-_NAMED = ("layers", "branches", "body", "heads")
+_PARTS: dict[str, Any] = {kind.__name__: kind for kind in _PART_KINDS}
+_NAMED = ("layers", "branches", "body", "heads", "apart")
 
 
 def to_json(network: Network) -> str:
@@ -54,7 +69,7 @@ def from_data(data: Any) -> Network:
         raise DescriptionError("not a network description: it is nested too deeply") from None
 
 
-def _named(pairs: Named) -> dict[str, Any]:
+def _named(pairs: Named | Starts) -> dict[str, Any]:
     return {name: _record(layer) for name, layer in pairs}
 
 
@@ -63,10 +78,13 @@ def _record(record: Any) -> dict[str, Any]:
     for field in dataclasses.fields(record):
         value = getattr(record, field.name)
         if field.name in _NAMED:
-            fields[field.name] = _named(value)
+            if value:
+                fields[field.name] = _named(value)
+        elif value == field.default:
+            continue
         elif dataclasses.is_dataclass(value):
             fields[field.name] = _record(value)
-        elif value != field.default:
+        else:
             fields[field.name] = list(value) if isinstance(value, tuple) else value
     return {"kind": type(record).__name__, **fields}
 
@@ -80,10 +98,10 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _names(data: Any, place: str) -> dict[str, Layer]:
+def _names(data: Any, kinds: dict[str, Any], place: str) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise DescriptionError(f"{place}: layers by name are expected, not {data!r:.40}")
-    return {name: _build(inner, _LAYERS, f"{place}.{name}") for name, inner in data.items()}
+    return {name: _build(inner, kinds, f"{place}.{name}") for name, inner in data.items()}
 
 
 def _build(data: Any, kinds: dict[str, Any], place: str) -> Any:
@@ -110,7 +128,7 @@ def _fields(kind: Any, data: dict[str, Any], place: str) -> dict[str, Any]:
     for name, value in data.items():
         inner = f"{place}.{name}" if place else name
         if name in _NAMED:
-            values[name] = _names(value, place or name)
+            values[name] = _names(value, _PARTS if name == "apart" else _LAYERS, place or name)
             continue
         if isinstance(value, dict):
             value = _build(value, _LAYERS | _PARTS, inner)
@@ -137,6 +155,7 @@ def _fits(value: Any, declared: Any) -> bool:
     if origin is Literal:
         return isinstance(value, str) and value in inner
     if origin is tuple:
+        inner = inner[:1] * len(value) if inner[1:] == (...,) and isinstance(value, tuple) else inner
         return isinstance(value, tuple) and len(value) == len(inner) and all(map(_fits, value, inner))
     if declared is float:
         return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
@@ -152,5 +171,5 @@ def _words(declared: Any) -> str:
     if origin is Literal:
         return " or ".join(map(repr, inner))
     if origin is tuple:
-        return f"[{', '.join(map(_words, inner))}]"
+        return f"[{', '.join('...' if one is ... else _words(one) for one in inner)}]"
     return "null" if declared is type(None) else str(declared.__name__)

@@ -2,51 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TypeAlias
 
 from goingdeeper.errors import DescriptionError, ShapeError, unknown
 from goingdeeper.layers import (
-    CLASSES,
     LEAVES,
-    LRN,
-    AvgPool,
     Chain,
     Concat,
     Conv,
-    Dropout,
-    GlobalAvgPool,
-    Identity,
+    Highway,
     Layer,
-    Linear,
-    MaxPool,
     Named,
     Network,
-    Pair,
     Residual,
-    Width,
-    ZeroPad,
     children,
-    pair,
-    sides,
+    pieces,
 )
-
-Shape: TypeAlias = tuple[int, ...]
-"""(channels, height, width) of a map, (features,) of a vector; the batch is not part of it."""
-
-
-@dataclass(frozen=True)
-class Field:
-    """Receptive field: pixels of the input that one value sees, and the distance between two neighbours."""
-
-    size: Pair = (1, 1)
-    jump: Pair = (1, 1)
-
-    def through(self, kernel: Pair, stride: Pair) -> Field:
-        (h, w), (dh, dw) = self.size, self.jump
-        return Field((h + (kernel[0] - 1) * dh, w + (kernel[1] - 1) * dw), (dh * stride[0], dw * stride[1]))
+from goingdeeper.shapes import Field, Flow, Shape, TooSmall, added, dims, gated, joined, leaf
 
 
 @dataclass(frozen=True)
@@ -64,12 +37,6 @@ class Step:
         return isinstance(self.layer, LEAVES)
 
 
-@dataclass(frozen=True)
-class _Flow:
-    shape: Shape
-    field: Field
-
-
 def trace(network: Network, input: tuple[int, int, int] | None = None) -> tuple[Step, ...]:
     """Every step of the network and then of its heads (`heads.NAME...`), in order of execution.
 
@@ -82,8 +49,8 @@ def trace(network: Network, input: tuple[int, int, int] | None = None) -> tuple[
 @lru_cache(maxsize=256)
 def _trace(network: Network) -> tuple[Step, ...]:
     try:
-        return tuple(_steps(network))
-    except _TooSmall as problem:
+        return tuple(_walked(network))
+    except TooSmall as problem:
         channels, height, width = network.input
         smallest = smallest_input(network)
         remedy = f"the smallest input it takes is {smallest}x{smallest}" if smallest else "no input fits"
@@ -106,180 +73,121 @@ def smallest_input(network: Network) -> int | None:
     """Side of the smallest square input the network, heads included, can take; None if none up to 1024 is."""
     for side in range(1, 1025):
         try:
-            for _ in _steps(replace(network, input=(network.input[0], side, side))):
-                pass
-        except (_TooSmall, ShapeError):  # branches may meet at some sizes and not at others
+            _walked(replace(network, input=(network.input[0], side, side)))
+        except (TooSmall, ShapeError):  # branches may meet at some sizes and not at others
             continue
         return side
     return None
 
 
-def width(value: Width, network: Network) -> int:
-    """A width with the class-count placeholder resolved."""
-    return network.classes if value == CLASSES else int(value)
-
-
 def find(network: Network, address: str) -> Layer:
-    """The layer at an address such as `3a.5x5.reduce` or `heads.4a.fc1`."""
-    here: Layer | None = None
-    parts = address.split(".")
-    level: Named = network.layers
-    above: list[str] = []
-    if parts[0] == "heads" and network.heads:
-        level, above, parts = network.heads, ["heads"], parts[1:]
-    for depth, part in enumerate(parts):
-        inner = dict(level)
-        if part not in inner:
-            before = ".".join(above + parts[:depth])
-            shown = ", ".join(list(inner)[:12]) + (", ..." if len(inner) > 12 else "")
-            raise unknown(
-                f"address in {network.name}{' at ' + before if before else ''}:",
-                part,
-                inner,
-                f"it has: {shown}" if inner else "nothing is inside that layer",
-            )
-        here = inner[part]
-        level = children(here)
-    if here is None:
-        raise DescriptionError(
-            f"{network.name}: 'heads' is not a layer; name one, such as heads.{level[0][0]}"
+    """The layer at an address such as `3a.5x5.reduce` or `heads.4a.fc1`; UsageError for an unknown one."""
+    if network.heads and address.split(".")[0] == "heads":
+        return _find_in_head(network, address)
+    return _find(network, network.layers, address.split("."), "")
+
+
+def _find_in_head(network: Network, address: str) -> Layer:
+    for name, head in network.heads:  # its name is the address that it reads, dots included
+        if f"{address}.".startswith(f"heads.{name}."):
+            inside = address.removeprefix(f"heads.{name}").removeprefix(".")
+            return _find(network, children(head), inside.split("."), f"heads.{name}") if inside else head
+    names = [f"heads.{name}" for name, _ in network.heads]
+    if address == "heads":
+        raise DescriptionError(f"{network.name}: 'heads' is not a layer; name one, such as {names[0]}")
+    raise unknown(f"address in {network.name}:", address, names, f"the heads are {', '.join(names)}")
+
+
+def _find(network: Network, level: Named, parts: list[str], above: str) -> Layer:
+    name, *rest = parts
+    inner = dict(level)
+    if name not in inner:
+        shown = ", ".join(list(inner)[:12]) + (", ..." if len(inner) > 12 else "")
+        raise unknown(
+            f"address in {network.name}{f' at {above}' if above else ''}:",
+            name,
+            inner,
+            f"it has: {shown}" if inner else "nothing is inside that layer",
         )
-    return here
+    path = f"{above}.{name}" if above else name
+    return _find(network, children(inner[name]), rest, path) if rest else inner[name]
 
 
-class _TooSmall(Exception):
-    pass
-
-
-def _steps(network: Network) -> Iterator[Step]:
-    flow = _Flow(network.input, Field())
-    heads = dict(network.heads)
-    inputs: dict[str, _Flow] = {}
+def _walked(network: Network) -> list[Step]:
+    steps: list[Step] = []
+    flow = Flow(network.input, Field())
     for name, layer in network.layers:
-        flow = yield from _walk(layer, name, flow, network)
-        inputs[name] = flow
-    if len(flow.shape) != 1:
-        raise DescriptionError(
-            f"{network.name} ends in a map of {dims(flow.shape)}, not in a vector of logits"
+        flow = _walk(layer, name, flow, network, steps)
+    _check_logits(network.layers[-1][0], flow, network)
+    if network.heads:
+        known = {step.path: step for step in steps}
+        for address, head in network.heads:
+            start = _read(address, known, network)
+            flow = _walk(head, f"heads.{address}", start, network, steps)
+            _check_logits(f"heads.{address}", flow, network)
+    return steps
+
+
+def _check_logits(path: str, flow: Flow, network: Network) -> None:
+    if flow.shape[1:] not in ((), (1, 1)):
+        raise ShapeError(
+            f"{path} in {network.name} gives a map of {dims(flow.shape)}, not a vector of logits"
         )
-    for name, head in heads.items():
-        if name not in inputs:
-            raise unknown(
-                f"address of a head in {network.name}:", name, inputs, "heads read top-level layers"
-            )
-        flow = yield from _walk(head, f"heads.{name}", inputs[name], network)
-        if flow.shape != (network.classes,):
-            raise ShapeError(f"heads.{name} gives {dims(flow.shape)}, not {network.classes} logits")
+    if flow.shape[0] != network.classes:
+        raise ShapeError(
+            f"{path} in {network.name} gives {flow.shape[0]}, not {network.classes} logits; "
+            "CLASSES stands for the right width"
+        )
 
 
-def _walk(layer: Layer, path: str, flow: _Flow, network: Network) -> Generator[Step, None, _Flow]:
+def _read(address: str, known: dict[str, Step], network: Network) -> Flow:
+    """What a head finds at the address that it reads, be it a part of a convolution unit."""
+    if address in known:
+        return Flow(known[address].shape_out, known[address].field)
+    unit, _, part = address.rpartition(".")
+    step = known.get(unit)
+    if step and isinstance(step.layer, Conv) and part in unit_parts(step.layer):
+        channels = step.shape_out[0] * (1 if part == "act" else pieces(step.layer))
+        return Flow((channels, *step.shape_out[1:]), step.field)
+    raise unknown(
+        f"address of a head in {network.name}:", address, known, "a head reads a layer of the trunk"
+    )
+
+
+def addresses(network: Network) -> list[str]:
+    """Every address in the network: its layers, inner ones first, and the parts of its convolution units."""
+    found = []
+    for step in trace(network):
+        if isinstance(step.layer, Conv):
+            found += [f"{step.path}.{part}" for part in unit_parts(step.layer)]
+        found.append(step.path)
+    return found
+
+
+def unit_parts(layer: Conv) -> tuple[str, ...]:
+    """The addressable parts of a convolution unit: `conv`, `norm`, `act`."""
+    return ("conv", *(["norm"] if layer.norm else []), *(["act"] if layer.act else []))
+
+
+def _walk(layer: Layer, path: str, flow: Flow, network: Network, steps: list[Step]) -> Flow:
     start = flow
     match layer:
         case Chain():
             for name, inner in layer.layers:
-                flow = yield from _walk(inner, f"{path}.{name}", flow, network)
+                flow = _walk(inner, f"{path}.{name}", flow, network, steps)
         case Concat():
-            ends = []
-            for name, inner in layer.branches:
-                ends.append((yield from _walk(inner, f"{path}.{name}", start, network)))
-            flow = _joined(layer, path, ends)
+            ends = [_walk(inner, f"{path}.{name}", start, network, steps) for name, inner in layer.branches]
+            flow = joined(layer, path, ends)
         case Residual():
             for name, inner in layer.body:
-                flow = yield from _walk(inner, f"{path}.{name}", flow, network)
-            side = yield from _walk(layer.shortcut, f"{path}.shortcut", start, network)
-            flow = _added(path, flow, side)
-        case _:
-            flow = _leaf(layer, path, start, network)
-    yield Step(path, layer, start.shape, flow.shape, flow.field)
-    return flow
-
-
-def _leaf(layer: Layer, path: str, flow: _Flow, network: Network) -> _Flow:
-    shape, field = flow.shape, flow.field
-    match layer:
-        case Linear():
-            whole = shape[1:] or (1, 1)
-            return _Flow((width(layer.features, network),), field.through((whole[0], whole[1]), (1, 1)))
-        case Dropout() | Identity():
-            return flow
-    if len(shape) != 3:
-        raise ShapeError(f"{path} needs a map (channels, height, width); it is given a vector of {shape[0]}")
-    channels, height, wide = shape
-    match layer:
-        case Conv():
-            filters = width(layer.filters, network)
-            if channels % layer.groups or filters % layer.groups:
-                raise ShapeError(
-                    f"{path}: {channels} channels in and {filters} filters do not divide "
-                    f"into {layer.groups} groups"
-                )
-            return _windowed(layer, path, flow, filters, ceil=False)
-        case MaxPool() | AvgPool():
-            return _windowed(layer, path, flow, channels, ceil=layer.ceil)
-        case GlobalAvgPool():
-            return _Flow((channels, 1, 1), field.through((height, wide), (1, 1)))
-        case LRN():
-            return flow
-        case ZeroPad():
-            if layer.filters < channels:
-                raise ShapeError(
-                    f"{path}: zero-padding cannot take {channels} channels down to {layer.filters}"
-                )
-            s = layer.stride
-            return _Flow((layer.filters, -(-height // s), -(-wide // s)), field.through((1, 1), (s, s)))
-    raise DescriptionError(f"{path}: {type(layer).__name__} has no shape rule")
-
-
-def _windowed(layer: Conv | MaxPool | AvgPool, path: str, flow: _Flow, channels: int, *, ceil: bool) -> _Flow:
-    kernel = pair(layer.kernel)
-    top, bottom, left, right = sides(layer)
-    out = []
-    for size, window, before, after in (
-        (flow.shape[1], kernel[0], top, bottom),
-        (flow.shape[2], kernel[1], left, right),
-    ):
-        free = size + before + after - window
-        count = (-(-free // layer.stride) if ceil else free // layer.stride) + 1
-        if ceil and (count - 1) * layer.stride >= size + before:
-            count -= 1  # a last window that would start in the padding is dropped, as torch and Caffe do
-        if (free < 0 and not ceil) or count < 1:
-            kind = type(layer).__name__.lower()
-            raise _TooSmall(f"{path} ({kind} {kernel[0]}x{kernel[1]}) would be given {dims(flow.shape)}")
-        out.append(count)
-    return _Flow((channels, *out), flow.field.through(kernel, (layer.stride, layer.stride)))
-
-
-def _joined(layer: Concat, path: str, ends: list[_Flow]) -> _Flow:
-    first = ends[0].shape
-    for (name, _), end in zip(layer.branches, ends, strict=True):
-        if len(end.shape) != 3 or end.shape[1:] != first[1:]:
-            raise ShapeError(
-                f"{path}: branch {name} gives {dims(end.shape)}, "
-                f"branch {layer.branches[0][0]} {dims(first)}; "
-                "branches join only where their maps are of one size"
+                flow = _walk(inner, f"{path}.{name}", flow, network, steps)
+            flow = added(path, flow, _walk(layer.shortcut, f"{path}.shortcut", start, network, steps))
+        case Highway():
+            transform, gate = (
+                _walk(inner, f"{path}.{name}", start, network, steps) for name, inner in children(layer)
             )
-    return _Flow((sum(end.shape[0] for end in ends), *first[1:]), _widest(ends))
-
-
-def _added(path: str, body: _Flow, shortcut: _Flow) -> _Flow:
-    if body.shape != shortcut.shape:
-        same_map = body.shape[1:] == shortcut.shape[1:]
-        wide = "widen" if body.shape[0] > shortcut.shape[0] else "narrow"
-        remedy = f"{wide} the shortcut" if same_map else "give both the same stride"
-        raise ShapeError(
-            f"{path}: the residual gives {dims(body.shape)}, the shortcut {dims(shortcut.shape)}; {remedy}"
-        )
-    return _Flow(body.shape, _widest([body, shortcut]))
-
-
-def _widest(flows: list[_Flow]) -> Field:
-    """Where branches meet, the largest view of each axis counts."""
-    return Field(
-        (max(f.field.size[0] for f in flows), max(f.field.size[1] for f in flows)),
-        (max(f.field.jump[0] for f in flows), max(f.field.jump[1] for f in flows)),
-    )
-
-
-def dims(shape: Shape) -> str:
-    """`64x56x56`"""
-    return "x".join(str(size) for size in shape)
+            flow = gated(path, start, transform, gate)
+        case _:
+            flow = leaf(layer, path, start, network.classes)
+    steps.append(Step(path, layer, start.shape, flow.shape, flow.field))
+    return flow

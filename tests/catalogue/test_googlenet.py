@@ -8,7 +8,8 @@ from goingdeeper.costs.counts import Counts, cost, total, within
 from goingdeeper.costs.describe import depth
 from goingdeeper.layers import CLASSES, LRN, AvgPool, Conv, Dropout, GlobalAvgPool, Linear, MaxPool, Network
 from goingdeeper.published import PrintedLayer, layers
-from goingdeeper.trace import Shape, find, trace
+from goingdeeper.shapes import Shape
+from goingdeeper.trace import find, trace
 
 GOOGLENET = catalogue.network("googlenet")
 
@@ -102,7 +103,7 @@ def test_pool_then_norm_first_and_norm_then_pool_second() -> None:
 def test_every_convolution_has_a_bias_and_a_relu_and_none_a_norm() -> None:
     convs = [step.layer for step in trace(GOOGLENET) if isinstance(step.layer, Conv)]
     assert len(convs) == 3 + 9 * 6 + 2
-    assert all(conv.bias and conv.relu and conv.norm is None for conv in convs)
+    assert all(conv.bias and conv.act and conv.norm is None for conv in convs)
 
 
 def test_the_projection_comes_after_the_pool() -> None:

@@ -98,7 +98,7 @@ def test_option_a_has_no_parameters_in_its_shortcuts() -> None:
 def test_in_18_and_34_layers_conv2_needs_no_projection_but_in_50_it_does() -> None:
     assert find(catalogue.network("resnet-34-b"), "conv2_1.shortcut") == Identity()
     shortcut = find(catalogue.network("resnet-50"), "conv2_1.shortcut")
-    assert shortcut == Conv(256, 1, stride=1, norm=BatchNorm(), relu=False)
+    assert shortcut == Conv(256, 1, stride=1, norm=BatchNorm(), act=None)
 
 
 @pytest.mark.parametrize("id", [id for id in RESIDUAL if not id.endswith("signs")] + PLAIN)
@@ -111,15 +111,15 @@ def test_every_convolution_has_a_batch_norm_and_no_bias(id: str) -> None:
 def test_the_relu_of_a_block_is_behind_the_addition(id: str) -> None:
     for block in blocks(catalogue.network(id)):
         *before, last = (conv for _, conv in block.body)
-        assert block.relu and not last.relu and all(conv.relu for conv in before)
-        assert not (isinstance(block.shortcut, Conv) and block.shortcut.relu)
+        assert block.act and not last.act and all(conv.act for conv in before)
+        assert not (isinstance(block.shortcut, Conv) and block.shortcut.act)
 
 
 @pytest.mark.parametrize("id", PLAIN)
 def test_a_plain_network_has_a_relu_behind_every_convolution_and_no_addition(id: str) -> None:
     layers = [step.layer for step in trace(catalogue.network(id))]
     assert not any(isinstance(layer, Residual) for layer in layers)
-    assert all(layer.relu for layer in layers if isinstance(layer, Conv))
+    assert all(layer.act for layer in layers if isinstance(layer, Conv))
 
 
 @pytest.mark.parametrize("depth", [50, 101, 152])

@@ -70,7 +70,7 @@ ODD = Network(
             "pool": {"avg": AvgPool(3), "proj": Conv(8, 1)},
         }),
         "wide_2": Concat({
-            "block": Residual({"conv1": Conv(56, 1), "conv2": Conv(56, 3, relu=False)}, Identity()),
+            "block": Residual({"conv1": Conv(56, 1), "conv2": Conv(56, 3, act=None)}, Identity()),
             "pool": MaxPool(3),
             "d3x3": {"reduce": Conv(8, 1), "conv1": Conv(8, 3), "conv2": Conv(8, 3)},
         }),

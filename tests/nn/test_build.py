@@ -73,7 +73,7 @@ def test_torch_counts_the_published_operations_of_the_heads():
     assert counter.get_total_flops() == 2 * published.macs_with_heads == 2 * 1_591_044_096
     assert sum(value.numel() for value in net.parameters()) == published.params_with_heads
     for name, params in (("4a", 3_188_840), ("4d", 3_190_888)):
-        assert sum(value.numel() for value in net.heads[name].parameters()) == params
+        assert sum(value.numel() for value in net.heads.get_submodule(name).parameters()) == params
 
 
 @pytest.mark.parametrize("id", [slow_if_huge(id) for id in NETWORKS])
@@ -187,7 +187,7 @@ def test_any_window_gives_the_shape_that_was_traced(kind, kernel, stride, paddin
 )
 def test_any_input_and_class_count(id, input, classes):
     net = build(replace_classes(replace_input(catalogue.network(id), input), classes))
-    addresses = [f"heads.{name}" for name in net.heads]
+    addresses = [f"heads.{name}" for name in dict(net.description.heads)]
     logits, heads = net.tap(torch.randn(2, *input), addresses)
     for value in (logits, *heads.values()):
         assert value.shape == (2, classes)
@@ -211,7 +211,8 @@ def test_too_small_an_input_is_refused_naming_the_smallest(id, smallest):
 def test_the_smallest_input_really_runs():
     for id, smallest in (("resnet-50-signs", 37), ("googlenet", 79)):
         net = create_model(id, size=smallest, num_classes=2)
-        logits, heads = net.tap(torch.randn(2, 3, smallest, smallest), [f"heads.{n}" for n in net.heads])
+        addresses = [f"heads.{name}" for name in dict(net.description.heads)]
+        logits, heads = net.tap(torch.randn(2, 3, smallest, smallest), addresses)
         assert all(value.isfinite().all() and value.shape == (2, 2) for value in (logits, *heads.values()))
 
 

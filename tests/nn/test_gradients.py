@@ -47,7 +47,7 @@ def shares(net: Net, images: torch.Tensor, labels: torch.Tensor) -> dict[str, fl
         if isinstance(module, nn.Conv2d | nn.BatchNorm2d | nn.Linear):
             watch(name, module)
     torch.manual_seed(0)  # dropout
-    logits, heads = net.train().tap(images, [f"heads.{name}" for name in net.heads])
+    logits, heads = net.train().tap(images, [f"heads.{name}" for name in dict(net.description.heads)])
     loss = F.cross_entropy(logits, labels)
     for head in heads.values():
         loss = loss + 0.3 * F.cross_entropy(head, labels)

@@ -11,6 +11,7 @@ from goingdeeper.catalogue.resnet import basic, bottleneck
 from goingdeeper.layers import (
     CLASSES,
     LRN,
+    RELU,
     AvgPool,
     Conv,
     GlobalAvgPool,
@@ -187,7 +188,7 @@ def test_a_convolution_padded_unevenly(padding):
 
 def test_a_fully_connected_layer_flattens_by_channel():
     images = torch.randn(2, 3, 4, 5)
-    net = build(Network("fc", {"fc": Linear(6, relu=True), "out": Linear(CLASSES)}, (), (3, 4, 5), 2))
+    net = build(Network("fc", {"fc": Linear(6, act=RELU), "out": Linear(CLASSES)}, (), (3, 4, 5), 2))
     _, found = net.tap(images, ["fc"])
     expected = torch.einsum("nchw,fchw->nf", images, net.get_parameter("fc.weight").reshape(6, 3, 4, 5))
     torch.testing.assert_close(found["fc"], (expected + net.get_parameter("fc.bias")).relu())

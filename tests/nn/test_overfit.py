@@ -51,7 +51,7 @@ def test_a_batch_is_learned_by_heart(id, size, rate, steps, real_images):
     optimiser = torch.optim.Adam(net.parameters(), lr=rate)
     torch.manual_seed(0)  # dropout
     for step in range(1, steps + 1):
-        logits, heads = net.train().tap(images, [f"heads.{name}" for name in net.heads])
+        logits, heads = net.train().tap(images, [f"heads.{name}" for name in dict(net.description.heads)])
         loss = F.cross_entropy(logits, labels)
         for head in heads.values():
             loss = loss + 0.3 * F.cross_entropy(head, labels)

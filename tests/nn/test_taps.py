@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from goingdeeper.errors import UsageError
 from goingdeeper.nn.build import create_model
+from goingdeeper.trace import addresses
 
 SIZES = {"googlenet": 79, "resnet-18-a": 33, "resnet-50-v1.5": 32, "cifar-resnet-20-b": 16, "plain-18": 32}
 
@@ -18,7 +19,7 @@ def hooked(net, images, heads=()):
     handles = [
         module.register_forward_hook(lambda _, __, out, name=name: seen.update({name: out.detach().clone()}))
         for name, module in net.named_modules()
-        if name not in ("", "heads")
+        if name in addresses(net.description)
     ]
     with torch.no_grad():
         logits = net.tap(images, heads)[0]
@@ -31,7 +32,7 @@ def hooked(net, images, heads=()):
 def test_every_address_gives_what_a_hook_sees(id):
     net = create_model(id, num_classes=5, size=SIZES[id]).eval()
     images = torch.randn(2, 3, SIZES[id], SIZES[id])
-    logits, seen = hooked(net, images, [f"heads.{name}" for name in net.heads])
+    logits, seen = hooked(net, images, [f"heads.{name}" for name in dict(net.description.heads)])
     with torch.no_grad():
         again, found = net.tap(images, seen)
         assert torch.equal(net(images), logits)

@@ -252,7 +252,7 @@ def setting(*keys: Any, value: Any) -> Any:
         setting("preprocessing", "mean", value=[0.4, 0.5, 0.62]),
         setting("preprocessing", "mean", value=[0.6, 0.5, 0.4]),
         setting("preprocessing", "std", value=[0.2, 0.25, 0.31]),
-        setting("description", "layers", "conv", "relu", value=False),
+        setting("description", "layers", "conv", "act", value=None),
         setting("description", "layers", "conv", "norm", "eps", value=0.1),
         setting("description", "layers", "side", "padding", value=[2, 0, 2, 0]),
         setting("golden", "logits", value=[0.0] * 7),

@@ -8,11 +8,12 @@ from goingdeeper import edits
 from goingdeeper.layers import (
     CLASSES,
     LRN,
+    RELU,
+    XAVIER,
     AvgPool,
     Chain,
     Concat,
     Conv,
-    Draw,
     Dropout,
     GlobalAvgPool,
     Initialisation,
@@ -26,7 +27,7 @@ conv = partial(Conv, bias=True)  # 2014: biases, no batch norm
 down = partial(MaxPool, 3, stride=2, padding=0, ceil=True)
 
 # The paper gives no rule; this is the one of the BVLC replication.
-INIT = Initialisation(conv=Draw("uniform", 1.0), linear=Draw("uniform", 1.0), bias=0.2)
+INIT = Initialisation(conv=XAVIER, linear=XAVIER, bias=0.2)
 
 
 def inception(n1x1: int, n3x3_reduce: int, n3x3: int, n5x5_reduce: int, n5x5: int, pool_proj: int) -> Concat:
@@ -55,7 +56,7 @@ def auxiliary() -> Chain:
     return Chain({
         "pool": AvgPool(5, stride=3, padding=0),
         "conv": conv(128, 1),
-        "fc1": Linear(1024, relu=True),
+        "fc1": Linear(1024, act=RELU),
         "dropout": Dropout(0.7),
         "fc2": Linear(CLASSES),
     })  # fmt: skip
@@ -81,7 +82,7 @@ def googlenet() -> Network:
 def googlenet_separable_stem() -> Network:
     """The stem that Table 1's 2.7K parameters and 34M operations of conv1 fit (inferred)."""
     stem = Chain({
-        "depthwise": Conv(24, 7, stride=2, groups=3, relu=False),
+        "depthwise": Conv(24, 7, stride=2, groups=3, act=None),
         "pointwise": conv(64, 1),
     })  # fmt: skip
     return edits.rename(edits.replace_layer(googlenet(), "conv1", stem), "googlenet-separable-stem")

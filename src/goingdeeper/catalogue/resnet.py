@@ -42,7 +42,7 @@ CIFAR_DEPTHS = (20, 32, 44, 56, 110, 1202)
 def shortcut(option: Option, filters: int, stride: int, widens: bool) -> Layer:
     """Section 3.3: A pads with zeros, B projects where widths differ, C always."""
     if option == "c" or (option == "b" and widens):
-        return conv(filters, 1, stride, relu=False)
+        return conv(filters, 1, stride, act=None)
     return ZeroPad(filters, stride) if widens else Identity()
 
 
@@ -50,7 +50,7 @@ def basic(filters: int, stride: int, option: Option, channels: int) -> Residual:
     """Figure 5, left."""
     return Residual({
         "conv1": conv(filters, 3, stride),
-        "conv2": conv(filters, 3, relu=False),
+        "conv2": conv(filters, 3, act=None),
     }, shortcut(option, filters, stride, channels != filters))  # fmt: skip
 
 
@@ -59,7 +59,7 @@ def bottleneck(filters: int, stride: int, option: Option, channels: int) -> Resi
     return Residual({
         "conv1": conv(filters, 1, stride),
         "conv2": conv(filters, 3),
-        "conv3": conv(4 * filters, 1, relu=False),
+        "conv3": conv(4 * filters, 1, act=None),
     }, shortcut(option, 4 * filters, stride, channels != 4 * filters))  # fmt: skip
 
 

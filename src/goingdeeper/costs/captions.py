@@ -7,20 +7,29 @@ from collections.abc import Mapping
 from goingdeeper.costs.counts import Counts, counts, total, within
 from goingdeeper.layers import (
     LRN,
+    Activation,
+    AdaptiveAvgPool,
     AvgPool,
     Concat,
     Conv,
     Dropout,
     GlobalAvgPool,
+    Highway,
     Layer,
     Linear,
+    Maxout,
     MaxPool,
     Pair,
+    PReLU,
+    ReLU,
     Residual,
+    Sigmoid,
+    SpatialPyramid,
     ZeroPad,
     pair,
 )
-from goingdeeper.trace import Step, dims
+from goingdeeper.shapes import dims
+from goingdeeper.trace import Step
 
 
 def label(step: Step, *, stacked: bool = False) -> tuple[str, ...]:
@@ -44,6 +53,10 @@ def label(step: Step, *, stacked: bool = False) -> tuple[str, ...]:
                 parts = [f"{window(layer.kernel)} {name}", *_stride(layer)]
         case GlobalAvgPool():
             parts = ["global avg pool"]
+        case AdaptiveAvgPool():
+            parts = [f"avg pool to {layer.bins}x{layer.bins}"]
+        case SpatialPyramid():
+            parts = ["spatial pyramid", ", ".join(map(str, layer.bins))]
         case Linear():
             parts = [f"fc {step.shape_out[0]}"]
         case Dropout():
@@ -60,11 +73,26 @@ def label(step: Step, *, stacked: bool = False) -> tuple[str, ...]:
 
 
 def extras(layer: Layer) -> str:
-    """What comes with a layer: its bias or batch norm, and its ReLU."""
+    """What comes with a layer: its bias or batch norm, and its activation."""
     if not isinstance(layer, Conv | Linear):
         return ""
     norm = "batch norm" if isinstance(layer, Conv) and layer.norm else ""
-    return ", ".join(filter(None, ("bias" if layer.bias else "", norm, "ReLU" if layer.relu else "")))
+    return ", ".join(filter(None, ("bias" if layer.bias else "", norm, activation(layer.act))))
+
+
+def activation(act: Activation | None) -> str:
+    """`ReLU`, `PReLU`, `PReLU for the layer`, `maxout of 2`, `sigmoid`; empty where there is none."""
+    match act:
+        case ReLU():
+            return "ReLU"
+        case PReLU():
+            return "PReLU for the layer" if act.shared else "PReLU"
+        case Maxout():
+            return f"maxout of {act.pieces}"
+        case Sigmoid():
+            return "sigmoid"
+        case None:
+            return ""
 
 
 def kind(layer: Layer) -> str:
@@ -73,13 +101,13 @@ def kind(layer: Layer) -> str:
         case Conv():
             height, wide = pair(layer.kernel)
             return next((f"conv{area}" for area in (1, 9, 25) if height * wide <= area), "conv49")
-        case MaxPool() | AvgPool() | GlobalAvgPool():
+        case MaxPool() | AvgPool() | GlobalAvgPool() | AdaptiveAvgPool() | SpatialPyramid():
             return "pool"
         case LRN():
             return "norm"
         case Linear():
             return "fc"
-        case Concat() | Residual():
+        case Concat() | Residual() | Highway():
             return "join"
         case ZeroPad():
             return "pad"
@@ -148,6 +176,8 @@ def _block(layer: Layer) -> str:
         case Concat():
             return f"{len(layer.branches)} branches, concatenated"
         case Residual():
-            return "residual block" + (", then ReLU" if layer.relu else "")
+            return "residual block" + (", then ReLU" if layer.act else "")
+        case Highway():
+            return "highway layer"
         case _:
             return "chain"

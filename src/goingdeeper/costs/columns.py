@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from goingdeeper.costs.layout import Sheet, entry, runs, sheet, terminal, titled
 from goingdeeper.costs.marks import NOTE, ROUND, Line, Part, Piece, down, stack, text_width
 from goingdeeper.layers import Layer, Network
-from goingdeeper.trace import Step, dims
+from goingdeeper.shapes import dims
+from goingdeeper.trace import Step
 
 SHORT, TALLEST = 480.0, 1.42
 """A drawing this high, or with a page's height over width, will do; what is higher gets more columns."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 
 from goingdeeper.catalogue import described
-from goingdeeper.layers import Conv, Linear, Network, pair
+from goingdeeper.layers import Conv, Linear, Network, PReLU, pair, pieces
 from goingdeeper.trace import Step, trace
 
 
@@ -14,28 +15,24 @@ from goingdeeper.trace import Step, trace
 class Counts:
     """Trainable parameters by what they are, and multiply-adds for one image.
 
-    macs: of convolutions and fully connected layers; padded taps count, biases, pools, activations and
-    normalisation do not. activations: values that the layers put out (a convolution unit once).
+    norm: gamma and beta of batch normalisation. slopes: PReLU's. macs: of convolutions and fully connected
+    layers; padded taps count, biases, pools, activations and normalisation do not. activations: values that
+    the layers put out (a convolution unit once).
     """
 
     weights: int = 0
     biases: int = 0
     norm: int = 0
+    slopes: int = 0
     macs: int = 0
     activations: int = 0
 
     @property
     def params(self) -> int:
-        return self.weights + self.biases + self.norm
+        return self.weights + self.biases + self.norm + self.slopes
 
     def __add__(self, other: Counts) -> Counts:
-        return Counts(
-            self.weights + other.weights,
-            self.biases + other.biases,
-            self.norm + other.norm,
-            self.macs + other.macs,
-            self.activations + other.activations,
-        )
+        return Counts(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(Counts)))
 
 
 @dataclass(frozen=True)
@@ -62,7 +59,7 @@ def cost(network: Network | str, input: tuple[int, int, int] | None = None) -> C
         (name, total(step for step in steps if within(step.path, f"heads.{name}")))
         for name, _ in network.heads
     )
-    return Cost(trunk.weights, trunk.biases, trunk.norm, trunk.macs, trunk.activations, heads)
+    return Cost(**asdict(trunk), heads=heads)
 
 
 def total(steps: Iterable[Step]) -> Counts:
@@ -71,24 +68,22 @@ def total(steps: Iterable[Step]) -> Counts:
 
 
 def counts(step: Step) -> Counts:
-    """What one layer costs."""
+    """What one layer costs. A convolution or fully connected layer computes `pieces` times its width."""
     layer, out = step.layer, step.shape_out
-    values = 1
-    for size in out:
-        values *= size
+    values = math.prod(out)
     match layer:
         case Conv():
-            height, width = pair(layer.kernel)
-            weights = height * width * (step.shape_in[0] // layer.groups) * out[0]
-            norm = (2 if layer.norm.scale else 1) * out[0] if layer.norm else 0
-            return Counts(weights, out[0] if layer.bias else 0, norm, weights * out[1] * out[2], values)
+            outputs = out[0] * pieces(layer)
+            weights = math.prod(pair(layer.kernel)) * (step.shape_in[0] // layer.groups) * outputs
+            norm = (2 if layer.norm.scale else 1) * outputs if layer.norm else 0
+            positions = out[1] * out[2]
         case Linear():
-            inputs = 1
-            for size in step.shape_in:
-                inputs *= size
-            return Counts(inputs * out[0], out[0] if layer.bias else 0, 0, inputs * out[0], values)
+            outputs = out[0] * pieces(layer)
+            weights, norm, positions = math.prod(step.shape_in) * outputs, 0, 1
         case _:
             return Counts(activations=values if step.leaf else 0)
+    slopes = (1 if layer.act.shared else out[0]) if isinstance(layer.act, PReLU) else 0
+    return Counts(weights, outputs if layer.bias else 0, norm, slopes, weights * positions, values)
 
 
 def within(path: str, address: str) -> bool:

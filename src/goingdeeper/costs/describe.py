@@ -6,22 +6,26 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import groupby
 
-from goingdeeper.costs.captions import extras
+from goingdeeper.costs.captions import activation, extras
 from goingdeeper.layers import (
     LEAVES,
     LRN,
+    AdaptiveAvgPool,
     AvgPool,
     Chain,
     Concat,
     Conv,
     Dropout,
     GlobalAvgPool,
+    Highway,
     Identity,
     Layer,
     Linear,
+    Maxout,
     MaxPool,
     Named,
     Residual,
+    SpatialPyramid,
     ZeroPad,
     children,
     pair,
@@ -93,6 +97,8 @@ def depth(layer: Layer) -> int:
             return sum(depth(inner) for _, inner in layer.layers)
         case Residual():
             return sum(depth(inner) for _, inner in layer.body)
+        case Highway():
+            return max(depth(layer.transform), depth(layer.gate))
         case _:
             return 0
 
@@ -111,17 +117,21 @@ def _plainly(layer: Layer, stride: bool = True) -> str:
     match layer:
         case Conv():
             groups = f", {layer.groups} groups" if layer.groups > 1 else ""
-            return f"{window(layer, stride)}, {layer.filters}{groups}"
+            return f"{window(layer, stride)}, {layer.filters}{groups}{_maxout(layer)}"
         case MaxPool():
             return f"max pool {window(layer, stride)}"
         case AvgPool():
             return f"avg pool {window(layer, stride)}"
         case GlobalAvgPool():
             return "global average"
+        case AdaptiveAvgPool():
+            return f"average to {layer.bins}x{layer.bins}"
+        case SpatialPyramid():
+            return f"spatial pyramid {', '.join(map(str, layer.bins))}"
         case LRN():
             return f"LRN {layer.size}"
         case Linear():
-            return f"linear {layer.features}"
+            return f"linear {layer.features}{_maxout(layer)}"
         case Dropout():
             return f"dropout {layer.rate * 100:g} %"
         case Identity():
@@ -134,6 +144,12 @@ def _plainly(layer: Layer, stride: bool = True) -> str:
             return f"{{{' | '.join(_plainly(inner, stride) for _, inner in layer.branches)}}}"
         case Residual():
             return describe(layer) if stride else f"[{_repeated(layer)}]"
+        case Highway():
+            return f"highway {_plainly(layer.transform, stride)}"
+
+
+def _maxout(layer: Conv | Linear) -> str:
+    return f", {activation(layer.act)}" if isinstance(layer.act, Maxout) else ""
 
 
 def window(layer: Conv | MaxPool | AvgPool, stride: bool = True) -> str:

@@ -14,7 +14,8 @@ from goingdeeper.costs.layout import block
 from goingdeeper.costs.marks import LABEL, NOTE, Box, Frame, Line, Mark, Piece, Plus, Text, placed, text_width
 from goingdeeper.costs.svg import QUIET, sample, shape, svg, text
 from goingdeeper.layers import Network
-from goingdeeper.trace import dims, find, replace_input, trace
+from goingdeeper.shapes import dims
+from goingdeeper.trace import find, replace_input, trace
 
 MARGIN, LEAST = 24.0, 480.0
 

@@ -26,7 +26,8 @@ from goingdeeper.costs.marks import (
     text_width,
 )
 from goingdeeper.layers import Chain, Concat, Identity, Layer, Named, Residual, ZeroPad, children
-from goingdeeper.trace import Step, dims
+from goingdeeper.shapes import dims
+from goingdeeper.trace import Step
 
 RUN = 6
 """So many equal blocks in a row, or more, are drawn once."""
@@ -171,7 +172,7 @@ def _residual(sheet: Sheet, path: str, layer: Residual, stacked: bool) -> Piece:
         parts.append((0.0, 0.0, Line(((x, y + side.height), *back), look, arrow=True)))
     parts.append((0.0, plus, Plus(tooltip(path, sheet.steps))))
     height = plus + PLUS
-    if sheet.close and layer.relu:
+    if sheet.close and layer.act:
         parts += down(height, 18.0, note="ReLU")
         height += 18
     return Piece(body.left, right, height, tuple(parts), _note(sheet.steps[path]))

@@ -12,7 +12,8 @@ from goingdeeper.costs.describe import depth, describe, describe_fully, leaves, 
 from goingdeeper.edits import rewrite, rewrite_layer
 from goingdeeper.errors import unknown
 from goingdeeper.layers import LEAVES, Concat, Conv, Layer, Linear, Named, Network, Pair, children
-from goingdeeper.trace import Shape, Step, find, trace, width
+from goingdeeper.shapes import Shape, width
+from goingdeeper.trace import Step, find, trace
 
 By: TypeAlias = Literal["stage", "block", "layer"]
 BY: Final[tuple[By, ...]] = get_args(By)
@@ -125,9 +126,9 @@ def _with_numbers(network: Network) -> Network:
     def edit(layer: Layer) -> Layer:
         match layer:
             case Conv():
-                return replace(layer, filters=width(layer.filters, network))
+                return replace(layer, filters=width(layer.filters, network.classes))
             case Linear():
-                return replace(layer, features=width(layer.features, network))
+                return replace(layer, features=width(layer.features, network.classes))
             case _:
                 return layer
 

@@ -13,7 +13,7 @@ from goingdeeper.costs.grid import Cell, Column, Grid, Part
 from goingdeeper.costs.rows import By, Entry, Section, sections
 from goingdeeper.errors import unknown
 from goingdeeper.layers import AvgPool, Chain, Concat, Conv, MaxPool, Network, children
-from goingdeeper.trace import Shape
+from goingdeeper.shapes import Shape
 
 Style: TypeAlias = Literal["text", "markdown", "html"]
 

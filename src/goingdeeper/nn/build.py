@@ -14,12 +14,14 @@ from goingdeeper.edits import rewrite
 from goingdeeper.errors import UsageError, unknown
 from goingdeeper.layers import (
     LRN,
+    AdaptiveAvgPool,
     AvgPool,
     Chain,
     Concat,
     Conv,
     Dropout,
     GlobalAvgPool,
+    Highway,
     Identity,
     Layer,
     Linear,
@@ -27,30 +29,34 @@ from goingdeeper.layers import (
     Named,
     Network,
     Residual,
+    SpatialPyramid,
     ZeroPad,
+    children,
 )
 from goingdeeper.nn import modules as m
 from goingdeeper.nn.initialise import initialise
-from goingdeeper.trace import Shape, Step, trace, width
+from goingdeeper.shapes import Shape, width
+from goingdeeper.trace import Step, addresses, trace
 
 
 class Net(m.Composite):
     """A built network. `forward` always returns logits, (N, classes), whatever the mode."""
 
     description: Network
-    heads: nn.ModuleDict
+    heads: m.Composite
 
     def __init__(self, network: Network) -> None:
         steps = {step.path: step for step in trace(network)}
         self.description = network  # before the parts, so that none takes the name
         super().__init__(_parts(network.layers, "", steps, network))
-        self.heads = nn.ModuleDict(dict(_parts(network.heads, "heads.", steps, network)))
+        self._addresses = frozenset(addresses(network))
+        self.heads = _nested(_parts(network.heads, "heads.", steps, network))
 
     def forward(self, x: Tensor, taps: m.Taps | None = None) -> Tensor:
         """images: (N, channels, height, width), float32, normalised."""
         for name, _ in self.description.layers:
             x = m.run(self.get_submodule(name), name, x, taps)
-        return x
+        return x.flatten(1)  # some networks end in a global average of class maps
 
     def tap(self, images: Tensor, addresses: Iterable[str]) -> tuple[Tensor, dict[str, Tensor]]:
         """Logits, and the values at addresses such as `3a`, `conv1.norm` or `heads.4a`, of one pass.
@@ -58,21 +64,26 @@ class Net(m.Composite):
         An address below a head taps inside it. Raises UsageError for one that the network does not have.
         """
         wanted = frozenset(addresses)
-        known = {name for name, _ in self.named_modules()} - {"", "heads"}
-        for address in wanted - known:
-            raise unknown(f"address in {self.description.name}:", address, known, "`deeper show` lists them")
-        heads = [name for name in self.heads if any(_within(want, f"heads.{name}") for want in wanted)]
+        for address in wanted - self._addresses:
+            raise unknown(
+                f"address in {self.description.name}:", address, self._addresses, "`deeper show` lists them"
+            )
+        heads = [
+            name
+            for name, _ in self.description.heads
+            if any(_within(want, f"heads.{name}") for want in wanted)
+        ]
         taps = m.Taps(wanted | frozenset(heads))
         logits = self(images, taps)
         inside = m.Taps(wanted, "heads.", taps.found)
         for name in heads:
-            inside.through(self.heads[name], name, taps.found[name])
+            inside.through(self.heads.get_submodule(name), name, taps.found[name])
         return logits, {address: taps.found[address] for address in wanted}
 
     def forward_features(self, images: Tensor) -> Tensor:
         """The last map before global pooling or the first fully connected layer, (N, C, H, W)."""
         for name, layer in self.description.layers:
-            if isinstance(layer, GlobalAvgPool | Linear):
+            if isinstance(layer, GlobalAvgPool | SpatialPyramid | Linear):
                 break
             images = self.get_submodule(name)(images)
         return images
@@ -129,16 +140,19 @@ def _module(layer: Layer, path: str, steps: dict[str, Step], network: Network) -
     below = f"{path}."
     match layer:
         case Conv():
-            return m.ConvUnit(layer, shape[0], width(layer.filters, network))
+            return m.ConvUnit(layer, shape[0], width(layer.filters, network.classes))
         case MaxPool() | AvgPool():
             return m.Pool(layer)
         case GlobalAvgPool():
             return m.GlobalAverage()
+        case AdaptiveAvgPool():
+            return m.AdaptiveAverage(layer.bins)
+        case SpatialPyramid():
+            return m.PyramidPool(layer.bins)
         case LRN():
             return nn.LocalResponseNorm(layer.size, layer.alpha, layer.beta, layer.k)
         case Linear():
-            features = width(layer.features, network)
-            return m.FullyConnected(math.prod(shape), features, layer.bias, layer.relu)
+            return m.FullyConnected(layer, math.prod(shape), width(layer.features, network.classes))
         case Dropout():
             return nn.Dropout(layer.rate)
         case Identity():
@@ -154,7 +168,23 @@ def _module(layer: Layer, path: str, steps: dict[str, Step], network: Network) -
         case Residual():
             body = _parts(layer.body, below, steps, network)
             shortcut = _module(layer.shortcut, f"{path}.shortcut", steps, network)
-            return m.ResidualBlock(body, shortcut, layer.relu)
+            return m.ResidualBlock(body, shortcut, layer.act)
+        case Highway():
+            return m.HighwayLayer(_parts(children(layer), below, steps, network))
+
+
+def _nested(heads: list[tuple[str, nn.Module]]) -> m.Composite:
+    """Modules by address: `conv1.conv` becomes the part `conv` of the part `conv1`."""
+    whole = m.Composite([])
+    for address, head in heads:
+        place: nn.Module = whole
+        *above, name = address.split(".")
+        for part in above:
+            if not hasattr(place, part):
+                place.add_module(part, m.Composite([]))
+            place = place.get_submodule(part)
+        place.add_module(name, head)
+    return whole
 
 
 def _within(address: str, place: str) -> bool:

@@ -10,7 +10,21 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from goingdeeper.errors import DescriptionError
-from goingdeeper.layers import AvgPool, BatchNorm, Conv, MaxPool, pair, sides
+from goingdeeper.layers import (
+    Activation,
+    AvgPool,
+    BatchNorm,
+    Conv,
+    Linear,
+    Maxout,
+    MaxPool,
+    PReLU,
+    ReLU,
+    Sigmoid,
+    pair,
+    pieces,
+    sides,
+)
 
 
 @dataclass(frozen=True)
@@ -67,11 +81,11 @@ class Branches(Composite):
 
 
 class ResidualBlock(Composite):
-    """body(x) + shortcut(x), then ReLU; the last part is the shortcut."""
+    """body(x) + shortcut(x), then ReLU if there is one; the last part is the shortcut."""
 
-    def __init__(self, body: Iterable[tuple[str, nn.Module]], shortcut: nn.Module, relu: bool) -> None:
+    def __init__(self, body: Iterable[tuple[str, nn.Module]], shortcut: nn.Module, act: ReLU | None) -> None:
         super().__init__([*body, ("shortcut", shortcut)])
-        self._relu = relu
+        self._relu = act is not None
 
     def forward(self, x: Tensor, taps: Taps | None = None) -> Tensor:
         *body, (name, shortcut) = self.named_children()
@@ -82,8 +96,16 @@ class ResidualBlock(Composite):
         return F.relu(y, inplace=True) if self._relu else y
 
 
+class HighwayLayer(Composite):
+    """transform(x) gate(x) + x (1 - gate(x))."""
+
+    def forward(self, x: Tensor, taps: Taps | None = None) -> Tensor:
+        transformed, gate = (run(part, name, x, taps) for name, part in self.named_children())
+        return torch.lerp(x, transformed, gate)
+
+
 class ConvUnit(Composite):
-    """Convolution, batch normalisation, ReLU as `conv`, `norm`, `act`."""
+    """Convolution, batch normalisation, activation as `conv`, `norm`, `act`."""
 
     def __init__(self, layer: Conv, channels: int, filters: int) -> None:
         top, bottom, left, right = sides(layer)
@@ -92,17 +114,44 @@ class ConvUnit(Composite):
         if not even:
             parts.append(("pad", nn.ZeroPad2d((left, right, top, bottom))))
         kernel, padding = pair(layer.kernel), (top, left) if even else (0, 0)
+        outputs = filters * pieces(layer)
         parts.append((
             "conv",
             nn.Conv2d(
-                channels, filters, kernel, layer.stride, padding, groups=layer.groups, bias=layer.bias
+                channels, outputs, kernel, layer.stride, padding, groups=layer.groups, bias=layer.bias
             ),
         ))  # fmt: skip
         if layer.norm:
-            parts.append(("norm", batch_norm(layer.norm, filters)))
-        if layer.relu:
-            parts.append(("act", nn.ReLU(inplace=True)))
+            parts.append(("norm", batch_norm(layer.norm, outputs)))
+        if layer.act:
+            parts.append(("act", activation(layer.act, filters)))
         super().__init__(parts)
+
+
+def activation(act: Activation, width: int) -> nn.Module:
+    match act:
+        case ReLU():
+            return nn.ReLU(inplace=True)
+        case PReLU():
+            return nn.PReLU(1 if act.shared else width)
+        case Maxout():
+            return MaxOverPieces(act.pieces)
+        case Sigmoid():
+            return nn.Sigmoid()
+
+
+class MaxOverPieces(nn.Module):
+    """The maximum over groups of neighbouring channels or features."""
+
+    def __init__(self, pieces: int) -> None:
+        super().__init__()
+        self.pieces = pieces
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.unflatten(x, 1, (-1, self.pieces)).amax(2)
+
+    def extra_repr(self) -> str:
+        return f"pieces={self.pieces}"
 
 
 def batch_norm(norm: BatchNorm, channels: int) -> nn.BatchNorm2d:
@@ -155,16 +204,60 @@ class GlobalAverage(nn.Module):
         return x.mean((2, 3), keepdim=True)
 
 
-class FullyConnected(nn.Linear):
-    """A linear layer on the flattened input, with ReLU where the record has one."""
+class AdaptiveAverage(nn.Module):
+    """Means over bins x bins parts of the map; (N, C, H, W) to (N, C, bins, bins)."""
 
-    def __init__(self, inputs: int, features: int, bias: bool, relu: bool) -> None:
-        super().__init__(inputs, features, bias)
-        self.relu = relu
+    def __init__(self, bins: int) -> None:
+        super().__init__()
+        self.bins = bins
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows = [x[:, :, a:b].mean(2) for a, b in parts_of(x.shape[2], self.bins)]
+        columns = parts_of(x.shape[3], self.bins)
+        return torch.stack([torch.stack([row[..., a:b].mean(-1) for a, b in columns], -1) for row in rows], 2)
+
+    def extra_repr(self) -> str:
+        return f"bins={self.bins}"
+
+
+class PyramidPool(nn.Module):
+    """Maxima over n x n parts for each n, flattened one after the other; (N, C, H, W) to (N, C x sum n^2).
+
+    Slices of fixed borders instead of adaptive pooling, which has no ONNX form where sizes do not divide.
+    """
+
+    def __init__(self, bins: tuple[int, ...]) -> None:
+        super().__init__()
+        self.bins = bins
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([self._level(x, bins) for bins in self.bins], 1)
+
+    def _level(self, x: Tensor, bins: int) -> Tensor:
+        rows = torch.stack([x[:, :, a:b].amax(2) for a, b in parts_of(x.shape[2], bins)], 2)
+        return torch.stack([rows[..., a:b].amax(-1) for a, b in parts_of(x.shape[3], bins)], -1).flatten(1)
+
+    def extra_repr(self) -> str:
+        return f"bins={self.bins}"
+
+
+def parts_of(size: int, count: int) -> list[tuple[int, int]]:
+    """Start and end of `count` equal parts, borders rounded outwards."""
+    return [(index * size // count, -(-(index + 1) * size // count)) for index in range(count)]
+
+
+class FullyConnected(nn.Linear):
+    """A linear layer on the flattened input, with the record's activation as `act`."""
+
+    act: nn.Module | None
+
+    def __init__(self, layer: Linear, inputs: int, features: int) -> None:
+        super().__init__(inputs, features * pieces(layer), layer.bias)
+        self.act = activation(layer.act, features) if layer.act else None
 
     def forward(self, x: Tensor) -> Tensor:
         y = super().forward(x.flatten(1))
-        return F.relu(y, inplace=True) if self.relu else y
+        return self.act(y) if self.act else y
 
 
 class ZeroPadShortcut(nn.Module):

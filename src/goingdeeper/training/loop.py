@@ -186,7 +186,9 @@ class Trainer:
             raise self._diverged(f"the validation loss is {found.cross_entropy} after epoch {progress.epoch}")
         progress.seconds += time.perf_counter() - start
         images = sums["images"]
-        heads = {f"train_loss_{n}": sums[f"loss_{n}"] / images for n in ("main", *self.net.heads)}
+        heads = {
+            f"train_loss_{n}": sums[f"loss_{n}"] / images for n in ("main", *dict(self.net.description.heads))
+        }
         row = {
             "epoch": progress.epoch,
             "train_loss": sums["loss"] / images,

@@ -33,7 +33,7 @@ class Objective(nn.Module):
 
     def forward(self, images: Tensor, labels: Tensor) -> Loss:
         """images: (N, C, H, W), normalised; labels: (N,) class numbers."""
-        heads = list(self.net.heads)
+        heads = [name for name, _ in self.net.description.heads]
         logits, tapped = self.net.tap(images, [f"heads.{name}" for name in heads])
         main = self._loss(logits, labels)
         total, parts = main, {"main": main.detach()}

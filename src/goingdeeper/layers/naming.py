@@ -1,0 +1,44 @@
+"""Which names layers can have: they become names of torch modules and parts of addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from goingdeeper.errors import DescriptionError
+
+# Names that torch modules or their containers use themselves; all that start so, or are one of these.
+_RESERVED_STARTS = ("_", "get_", "set_", "register_", "named_", "load_state_dict")
+_RESERVED = frozenset(
+    "T_destination add_module append apply bfloat16 buffers call_super_init children clear compile cpu cuda "
+    "double dump_patches eval extend extra_repr float forward half heads insert ipu items keys modules mtia "
+    "parameters pop requires_grad_ share_memory shortcut state_dict to to_empty train training type update "
+    "values xpu zero_grad".split()
+)
+
+
+def check_names(names: Sequence[str]) -> None:
+    """Refuses what cannot be the names of layers side by side. Raises DescriptionError."""
+    if not names:
+        raise DescriptionError("an empty chain or branch; use Identity() where nothing happens")
+    for name in names:
+        if name in _RESERVED or name.startswith(_RESERVED_STARTS):
+            raise DescriptionError(f"'{name}' cannot be a layer's name: torch uses it itself")
+        if "." in name:
+            raise DescriptionError(f"'{name}': a dot separates levels of an address, so no name has one")
+        if not name.isprintable() or name.split() != [name]:
+            raise DescriptionError(f"{name!r} cannot be a layer's name: it is empty or has blanks in it")
+        if names.count(name) > 1:
+            raise DescriptionError(f"two layers are called '{name}'")
+
+
+def check_heads(addresses: Sequence[str]) -> None:
+    """Refuses what cannot be the addresses that heads read. Raises DescriptionError."""
+    for address in addresses:
+        for part in address.split("."):
+            if part != "shortcut":
+                check_names([part])
+        for other in addresses:
+            if other.startswith(f"{address}."):
+                raise DescriptionError(f"heads at '{address}' and '{other}': one address is within the other")
+        if addresses.count(address) > 1:
+            raise DescriptionError(f"two heads read '{address}'")

@@ -1,0 +1,63 @@
+"""A whole network: layers, auxiliary heads, input, classes and the rule for initial weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from goingdeeper.errors import DescriptionError
+from goingdeeper.layers.containers import Named, Names, as_layer, named
+from goingdeeper.layers.initial import Initialisation
+from goingdeeper.layers.naming import check_heads
+
+
+@dataclass(frozen=True, init=False)
+class Network:
+    """A whole network: layers by name, auxiliary heads by the address they read, input and class count.
+
+    input: (channels, height, width) in pixels. A head's address may lie within a block, `4a.5x5`, or be a
+    part of a convolution unit: `conv1.conv` is what stands before the norm and the activation.
+    """
+
+    name: str
+    layers: Named
+    heads: Named
+    input: tuple[int, int, int]
+    classes: int
+    init: Initialisation
+
+    def __init__(
+        self,
+        name: str,
+        layers: Names,
+        heads: Names = (),
+        input: tuple[int, int, int] = (3, 224, 224),
+        classes: int = 1000,
+        init: Initialisation | None = None,
+    ) -> None:
+        if classes < 1:
+            raise DescriptionError(f"{name}: {classes} classes; at least 1 is needed")
+        if len(input) != 3 or min(input) < 1:
+            raise DescriptionError(f"{name}: input {tuple(input)} is not (channels, height, width)")
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "layers", named(layers))
+        object.__setattr__(self, "heads", _heads(heads))
+        object.__setattr__(self, "input", tuple(input))
+        object.__setattr__(self, "classes", classes)
+        object.__setattr__(self, "init", init or Initialisation())
+
+    def _repr_html_(self) -> str:
+        from goingdeeper.costs.table import table
+
+        return table(self, style="html")
+
+    def _repr_svg_(self) -> str:
+        from goingdeeper.costs.draw import draw
+
+        return draw(self)
+
+
+def _heads(heads: Names) -> Named:
+    pairs = tuple(heads.items()) if isinstance(heads, Mapping) else tuple(heads)
+    check_heads([address for address, _ in pairs])
+    return tuple((address, as_layer(layer)) for address, layer in pairs)

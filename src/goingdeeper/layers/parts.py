@@ -1,0 +1,69 @@
+"""Parts of units: batch normalisation and activations, as plain data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from goingdeeper.errors import DescriptionError
+
+
+@dataclass(frozen=True)
+class BatchNorm:
+    """Batch normalisation over the channels; `scale` says whether gamma is learned (beta always is)."""
+
+    eps: float = 1e-5
+    momentum: float = 0.1
+    scale: bool = True
+
+    def __post_init__(self) -> None:
+        within(self, 0, "eps")
+        within(self, 0, "momentum", most=1)
+
+
+@dataclass(frozen=True)
+class ReLU:
+    """max(0, x). Nair and Hinton 2010."""
+
+
+@dataclass(frozen=True)
+class PReLU:
+    """max(0, x) + a min(0, x) with a learned slope a, one a channel or, shared, one a layer.
+
+    He et al. 2015, "Delving deep into rectifiers", section 2.1.
+    """
+
+    slope: float = 0.25
+    shared: bool = False
+
+
+@dataclass(frozen=True)
+class Maxout:
+    """The maximum over groups of `pieces` neighbouring linear outputs. Goodfellow et al. 2013, section 3.
+
+    The layer's width is what comes out; it computes `pieces` times as many linear outputs.
+    """
+
+    pieces: int = 2
+
+    def __post_init__(self) -> None:
+        within(self, 1, "pieces")
+
+
+@dataclass(frozen=True)
+class Sigmoid:
+    """1 / (1 + exp(-x)), as in gates."""
+
+
+Activation: TypeAlias = ReLU | PReLU | Maxout | Sigmoid
+RELU: Final = ReLU()
+
+
+def within(record: object, least: float, *names: str, most: float = float("inf")) -> None:
+    """Refuses fields that are out of range. Raises DescriptionError."""
+    for name in names:
+        value = getattr(record, name)
+        for number in value if isinstance(value, tuple) else (value,):
+            if not isinstance(number, str | None) and not least <= number <= most:
+                limit = f"at least {least}" if number < least else f"at most {most}"
+                raise DescriptionError(f"{type(record).__name__}: {name} is {number}; it must be {limit}")

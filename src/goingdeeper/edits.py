@@ -6,7 +6,21 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from goingdeeper.errors import DescriptionError, unknown
-from goingdeeper.layers import Chain, Concat, Conv, Highway, Layer, Named, Network, Residual
+from goingdeeper.layers import (
+    CLASSES,
+    BatchNorm,
+    Chain,
+    Concat,
+    Conv,
+    Highway,
+    Layer,
+    Linear,
+    Named,
+    Network,
+    Residual,
+    Width,
+    ZeroPad,
+)
 
 
 def rename(network: Network, name: str) -> Network:
@@ -37,6 +51,49 @@ def rewrite_layer(layer: Layer, edit: Callable[[Layer], Layer]) -> Layer:
         case Highway():
             layer = Highway(rewrite_layer(layer.transform, edit), rewrite_layer(layer.gate, edit))
     return edit(layer)
+
+
+def without(network: Network, kind: type[Layer]) -> Network:
+    """The network without its top-level layers of one kind, such as LRN."""
+    return replace(
+        network, layers=tuple((n, layer) for n, layer in network.layers if not isinstance(layer, kind))
+    )
+
+
+def with_batch_norm(network: Network, norm: BatchNorm) -> Network:
+    """Batch norm between every convolution and its activation, in place of biases; heads are left alone."""
+
+    def edit(layer: Layer) -> Layer:
+        return replace(layer, norm=norm, bias=False) if isinstance(layer, Conv) else layer
+
+    return rewrite(network, edit)
+
+
+def widen(network: Network, factor: float) -> Network:
+    """Every convolution and hidden layer `factor` times as wide, rounded to a multiple of its groups.
+
+    Option A's zero-padding follows; heads, too. GoogLeNet's seventh model was a wider one (Szegedy et al.
+    2014, section 7), by how much is not printed.
+    """
+
+    def times(width: Width, groups: int = 1) -> Width:
+        return width if width == CLASSES else groups * max(1, round(int(width) * factor / groups))
+
+    def edit(layer: Layer) -> Layer:
+        match layer:
+            case Conv():
+                return replace(layer, filters=times(layer.filters, layer.groups))
+            case Linear():
+                return replace(layer, features=times(layer.features))
+            case ZeroPad():
+                return replace(layer, filters=int(times(layer.filters)))
+            case _:
+                return layer
+
+    if factor <= 0:
+        raise DescriptionError(f"{network.name} cannot be made {factor} times as wide; take a factor above 0")
+    heads = tuple((address, rewrite_layer(head, edit)) for address, head in network.heads)
+    return replace(rewrite(network, edit), heads=heads)
 
 
 def replace_layer(network: Network, name: str, layer: Layer) -> Network:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 from goingdeeper import edits
@@ -10,7 +11,9 @@ from goingdeeper.layers import (
     LRN,
     RELU,
     XAVIER,
+    AdaptiveAvgPool,
     AvgPool,
+    BatchNorm,
     Chain,
     Concat,
     Conv,
@@ -21,10 +24,11 @@ from goingdeeper.layers import (
     Linear,
     MaxPool,
     Network,
+    truncated,
 )
 
 conv = partial(Conv, bias=True)  # 2014: biases, no batch norm
-down = partial(MaxPool, 3, stride=2, padding=0, ceil=True)
+down = partial(MaxPool, kernel=3, stride=2, padding=0, ceil=True)
 
 # The paper gives no rule; this is the one of the BVLC replication.
 INIT = Initialisation(conv=XAVIER, linear=XAVIER, bias=0.2)
@@ -97,8 +101,40 @@ def googlenet_naive() -> Network:
     return edits.rename(edits.rewrite(googlenet(), edit), "googlenet-naive")
 
 
+def googlenet_torchvision() -> Network:
+    """The form that public weights are for, converted from TensorFlow-Slim's inception_v1.
+
+    Batch norm instead of biases and LRN, 3x3 where the paper has 5x5 (the addresses stay), a 2x2 last max
+    pool, other dropout; the heads pool adaptively.
+    """
+    norm = BatchNorm(eps=1e-3)
+
+    def edit(layer: Layer) -> Layer:
+        match layer:
+            case Conv(kernel=5):
+                return replace(layer, kernel=3)
+            case Dropout():
+                return replace(layer, rate=0.2)
+            case _:
+                return layer
+
+    network = edits.with_batch_norm(edits.without(edits.rewrite(googlenet(), edit), LRN), norm)
+    network = edits.replace_layer(network, "pool4", down(kernel=2))
+    head = Chain({**dict(auxiliary().layers), "pool": AdaptiveAvgPool(4), "conv": Conv(128, 1, norm=norm)})
+    init = Initialisation(conv=truncated(0.01), linear=truncated(0.01))
+    return Network("googlenet-torchvision", network.layers, {"4a": head, "4d": head}, init=init)
+
+
+def bn_googlenet() -> Network:
+    """A row of Szegedy et al. 2015, Table 3, described no further: batch norm for biases and LRN."""
+    network = edits.with_batch_norm(edits.without(googlenet(), LRN), BatchNorm(eps=1e-3))
+    return Network("bn-googlenet", network.layers)
+
+
 NETWORKS = {
+    "bn-googlenet": bn_googlenet,
     "googlenet": googlenet,
     "googlenet-separable-stem": googlenet_separable_stem,
     "googlenet-naive": googlenet_naive,
+    "googlenet-torchvision": googlenet_torchvision,
 }

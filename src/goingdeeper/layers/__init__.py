@@ -20,6 +20,7 @@ from goingdeeper.layers.initial import (
     Start,
     Starts,
     normal,
+    truncated,
     uniform,
 )
 from goingdeeper.layers.leaves import (
@@ -103,5 +104,6 @@ __all__ = [
     "pair",
     "pieces",
     "sides",
+    "truncated",
     "uniform",
 ]

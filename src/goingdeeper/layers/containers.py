@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from goingdeeper.errors import DescriptionError
+from goingdeeper.layers.checks import shown, typed
 from goingdeeper.layers.leaves import LEAVES, Leaf
 from goingdeeper.layers.naming import check_names
 from goingdeeper.layers.parts import RELU, ReLU
@@ -42,8 +43,9 @@ class Residual:
 
     def __init__(self, body: Names, shortcut: Layer | Names, act: ReLU | None = RELU) -> None:
         object.__setattr__(self, "body", named(body))
-        object.__setattr__(self, "shortcut", as_layer(shortcut))
+        object.__setattr__(self, "shortcut", as_layer(shortcut, "shortcut"))
         object.__setattr__(self, "act", act)
+        typed(self)
 
 
 @dataclass(frozen=True, init=False)
@@ -54,8 +56,8 @@ class Highway:
     gate: Layer
 
     def __init__(self, transform: Layer | Names, gate: Layer | Names) -> None:
-        object.__setattr__(self, "transform", as_layer(transform))
-        object.__setattr__(self, "gate", as_layer(gate))
+        object.__setattr__(self, "transform", as_layer(transform, "transform"))
+        object.__setattr__(self, "gate", as_layer(gate, "gate"))
 
 
 Layer: TypeAlias = Leaf | Chain | Concat | Residual | Highway
@@ -65,19 +67,31 @@ Names: TypeAlias = "Mapping[str, Layer | Names] | Named"
 CONTAINERS: Final = (Chain, Concat, Residual, Highway)
 
 
-def named(layers: Names) -> Named:
+def named(layers: Names, above: str = "") -> Named:
     """Ordered (name, layer) pairs from a mapping; inner mappings become chains. Refuses unusable names."""
-    pairs = tuple(layers.items()) if isinstance(layers, Mapping) else tuple(layers)
-    check_names([name for name, _ in pairs])
-    return tuple((name, as_layer(layer)) for name, layer in pairs)
+    pairs = paired(layers, above)
+    check_names([name for name, _ in pairs], above)
+    return tuple((name, as_layer(layer, f"{above}.{name}" if above else name)) for name, layer in pairs)
 
 
-def as_layer(layer: Layer | Names) -> Layer:
+def paired(layers: Names, above: str = "") -> tuple[tuple[str, Layer | Names], ...]:
+    """Layers by name as pairs, nothing else of them checked. Raises DescriptionError."""
+    pairs = tuple(layers.items()) if isinstance(layers, Mapping) else layers
+    if not isinstance(pairs, tuple) or not all(isinstance(one, tuple) and len(one) == 2 for one in pairs):
+        place = f"{above}: " if above else ""
+        raise DescriptionError(
+            f"{place}{shown(layers)} is not layers by name; a dict such as {{'conv': Conv(64, 3)}} is expected"
+        )
+    return pairs
+
+
+def as_layer(layer: Layer | Names, path: str) -> Layer:
+    """A record as it is, a mapping as a chain. Raises DescriptionError, naming the path, for anything else."""
     if isinstance(layer, LEAVES + CONTAINERS):
         return layer
     if isinstance(layer, Mapping | tuple):
-        return Chain(layer)
-    raise DescriptionError(f"{layer!r} is not a layer record")
+        return Chain(named(layer, path))
+    raise DescriptionError(f"{path}: {shown(layer)} is not a layer; a record such as Conv(64, 3) is expected")
 
 
 def children(layer: Layer) -> Named:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from goingdeeper.errors import DescriptionError
+from goingdeeper.layers.checks import typed, within
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,8 @@ class Draw:
     fan: Literal["in", "out", "average", "one"] = "in"
 
     def __post_init__(self) -> None:
-        if self.gain < 0:
-            raise DescriptionError(f"Draw: gain is {self.gain}; it must be at least 0")
+        typed(self)
+        within(self, 0, "gain")
 
 
 HE = Draw("normal", 2.0)
@@ -41,6 +41,11 @@ def normal(std: float) -> Draw:
     return Draw("normal", std**2, "one")
 
 
+def truncated(std: float) -> Draw:
+    """N(0, std) cut off at two standard deviations, whatever the layer."""
+    return Draw("truncated", std**2, "one")
+
+
 def uniform(bound: float) -> Draw:
     """U(-bound, bound), whatever the layer."""
     return Draw("uniform", bound**2 / 3, "one")
@@ -52,6 +57,9 @@ class Start:
 
     weights: Draw | None = None
     bias: float | None = None
+
+    def __post_init__(self) -> None:
+        typed(self)
 
 
 Starts: TypeAlias = tuple[tuple[str, Start], ...]
@@ -79,7 +87,7 @@ class Initialisation:
         classifier_bias: float = 0.0,
         apart: Mapping[str, Start] | Starts = (),
     ) -> None:
-        pairs = tuple(apart.items()) if isinstance(apart, Mapping) else tuple(apart)
+        pairs = tuple(apart.items()) if isinstance(apart, Mapping) else apart
         for name, value in (
             ("conv", conv),
             ("linear", linear),
@@ -88,3 +96,4 @@ class Initialisation:
             ("apart", pairs),
         ):
             object.__setattr__(self, name, value)
+        typed(self)

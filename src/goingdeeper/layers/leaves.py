@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from goingdeeper.errors import DescriptionError
-from goingdeeper.layers.parts import RELU, Activation, BatchNorm, Maxout, within
+from goingdeeper.layers.checks import typed, within
+from goingdeeper.layers.parts import RELU, Activation, BatchNorm, Maxout
 
 CLASSES: Final = "classes"
 """Stands for the network's class count wherever a width is written."""
@@ -35,6 +36,7 @@ class Conv:
     act: Activation | None = RELU
 
     def __post_init__(self) -> None:
+        typed(self)
         within(self, 1, "filters", "kernel", "stride", "groups")
         within(self, 0, "padding")
 
@@ -49,6 +51,7 @@ class MaxPool:
     ceil: bool = False
 
     def __post_init__(self) -> None:
+        typed(self)
         _window(self)
 
 
@@ -63,6 +66,7 @@ class AvgPool:
     count_padding: bool = True
 
     def __post_init__(self) -> None:
+        typed(self)
         _window(self)
 
 
@@ -81,6 +85,7 @@ class AdaptiveAvgPool:
     bins: int
 
     def __post_init__(self) -> None:
+        typed(self)
         within(self, 1, "bins")
 
 
@@ -94,6 +99,7 @@ class SpatialPyramid:
     bins: tuple[int, ...]
 
     def __post_init__(self) -> None:
+        typed(self)
         if not self.bins:
             raise DescriptionError("SpatialPyramid: no bins")
         within(self, 1, "bins")
@@ -109,6 +115,7 @@ class LRN:
     k: float = 1.0
 
     def __post_init__(self) -> None:
+        typed(self)
         within(self, 1, "size")
 
 
@@ -121,14 +128,22 @@ class Linear:
     act: Activation | None = None
 
     def __post_init__(self) -> None:
+        typed(self)
         within(self, 1, "features")
 
 
 @dataclass(frozen=True)
 class Dropout:
+    """In training a share `rate` of the values is set to 0; the rest is scaled up by 1 / (1 - rate).
+
+    rescale: False leaves the rest as it is.
+    """
+
     rate: float
+    rescale: bool = True
 
     def __post_init__(self) -> None:
+        typed(self)
         within(self, 0, "rate", most=1)
 
 
@@ -150,6 +165,7 @@ class ZeroPad:
     side: Literal["after", "both"] = "after"
 
     def __post_init__(self) -> None:
+        typed(self)
         within(self, 1, "filters", "stride")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from goingdeeper.errors import DescriptionError
+from goingdeeper.layers.checks import shown
 
 # Names that torch modules or their containers use themselves; all that start so, or are one of these.
 _RESERVED_STARTS = ("_", "get_", "set_", "register_", "named_", "load_state_dict")
@@ -16,24 +17,33 @@ _RESERVED = frozenset(
 )
 
 
-def check_names(names: Sequence[str]) -> None:
-    """Refuses what cannot be the names of layers side by side. Raises DescriptionError."""
+def check_names(names: Sequence[str], above: str = "") -> None:
+    """Refuses what cannot be the names of layers side by side, at `above`. Raises DescriptionError."""
+    place = f"{above}: " if above else ""
     if not names:
-        raise DescriptionError("an empty chain or branch; use Identity() where nothing happens")
+        raise DescriptionError(f"{place}an empty chain or branch; use Identity() where nothing happens")
     for name in names:
+        if not isinstance(name, str):
+            raise DescriptionError(f"{place}{shown(name)} cannot be a layer's name: it is no text")
         if name in _RESERVED or name.startswith(_RESERVED_STARTS):
-            raise DescriptionError(f"'{name}' cannot be a layer's name: torch uses it itself")
+            raise DescriptionError(f"{place}'{name}' cannot be a layer's name: torch uses it itself")
         if "." in name:
-            raise DescriptionError(f"'{name}': a dot separates levels of an address, so no name has one")
+            raise DescriptionError(
+                f"{place}'{name}': a dot separates levels of an address, so no name has one"
+            )
         if not name.isprintable() or name.split() != [name]:
-            raise DescriptionError(f"{name!r} cannot be a layer's name: it is empty or has blanks in it")
+            raise DescriptionError(
+                f"{place}{name!r} cannot be a layer's name: it is empty or has blanks in it"
+            )
         if names.count(name) > 1:
-            raise DescriptionError(f"two layers are called '{name}'")
+            raise DescriptionError(f"{place}two layers are called '{name}'")
 
 
 def check_heads(addresses: Sequence[str]) -> None:
     """Refuses what cannot be the addresses that heads read. Raises DescriptionError."""
     for address in addresses:
+        if not isinstance(address, str):
+            raise DescriptionError(f"{shown(address)} cannot be a head's address: it is no text")
         for part in address.split("."):
             if part != "shortcut":
                 check_names([part])

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from goingdeeper.errors import DescriptionError
-from goingdeeper.layers.containers import Named, Names, as_layer, named
+from goingdeeper.layers.checks import fits, shown, typed
+from goingdeeper.layers.containers import Named, Names, as_layer, named, paired
 from goingdeeper.layers.initial import Initialisation
 from goingdeeper.layers.naming import check_heads
 
@@ -35,16 +35,20 @@ class Network:
         classes: int = 1000,
         init: Initialisation | None = None,
     ) -> None:
-        if classes < 1:
-            raise DescriptionError(f"{name}: {classes} classes; at least 1 is needed")
-        if len(input) != 3 or min(input) < 1:
-            raise DescriptionError(f"{name}: input {tuple(input)} is not (channels, height, width)")
+        input = tuple(input) if isinstance(input, list) else input
+        if not fits(input, tuple[int, int, int]) or min(input) < 1:
+            raise DescriptionError(
+                f"{name}: input {shown(input)} is not (channels, height, width), each at least 1"
+            )
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "layers", named(layers))
         object.__setattr__(self, "heads", _heads(heads))
-        object.__setattr__(self, "input", tuple(input))
+        object.__setattr__(self, "input", input)
         object.__setattr__(self, "classes", classes)
-        object.__setattr__(self, "init", init or Initialisation())
+        object.__setattr__(self, "init", Initialisation() if init is None else init)
+        typed(self)
+        if classes < 1:
+            raise DescriptionError(f"{name}: {classes} classes; at least 1 is needed")
 
     def _repr_html_(self) -> str:
         from goingdeeper.costs.table import table
@@ -58,6 +62,6 @@ class Network:
 
 
 def _heads(heads: Names) -> Named:
-    pairs = tuple(heads.items()) if isinstance(heads, Mapping) else tuple(heads)
+    pairs = paired(heads, "heads")
     check_heads([address for address, _ in pairs])
-    return tuple((address, as_layer(layer)) for address, layer in pairs)
+    return tuple((address, as_layer(layer, f"heads.{address}")) for address, layer in pairs)

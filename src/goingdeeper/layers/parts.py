@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from goingdeeper.errors import DescriptionError
+from goingdeeper.layers.checks import typed, within
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,7 @@ class BatchNorm:
     scale: bool = True
 
     def __post_init__(self) -> None:
+        typed(self)
         within(self, 0, "eps")
         within(self, 0, "momentum", most=1)
 
@@ -36,6 +37,9 @@ class PReLU:
     slope: float = 0.25
     shared: bool = False
 
+    def __post_init__(self) -> None:
+        typed(self)
+
 
 @dataclass(frozen=True)
 class Maxout:
@@ -47,6 +51,7 @@ class Maxout:
     pieces: int = 2
 
     def __post_init__(self) -> None:
+        typed(self)
         within(self, 1, "pieces")
 
 
@@ -57,13 +62,3 @@ class Sigmoid:
 
 Activation: TypeAlias = ReLU | PReLU | Maxout | Sigmoid
 RELU: Final = ReLU()
-
-
-def within(record: object, least: float, *names: str, most: float = float("inf")) -> None:
-    """Refuses fields that are out of range. Raises DescriptionError."""
-    for name in names:
-        value = getattr(record, name)
-        for number in value if isinstance(value, tuple) else (value,):
-            if not isinstance(number, str | None) and not least <= number <= most:
-                limit = f"at least {least}" if number < least else f"at most {most}"
-                raise DescriptionError(f"{type(record).__name__}: {name} is {number}; it must be {limit}")

@@ -125,7 +125,7 @@ def create_model(
     )
     if drop_rate is not None:
         rate = drop_rate
-        network = rewrite(network, lambda layer: Dropout(rate) if isinstance(layer, Dropout) else layer)
+        network = rewrite(network, lambda layer: replace(layer, rate=rate) if isinstance(layer, Dropout) else layer)
     return build(network, seed=seed)
 
 
@@ -154,7 +154,7 @@ def _module(layer: Layer, path: str, steps: dict[str, Step], network: Network) -
         case Linear():
             return m.FullyConnected(layer, math.prod(shape), width(layer.features, network.classes))
         case Dropout():
-            return nn.Dropout(layer.rate)
+            return nn.Dropout(layer.rate) if layer.rescale else m.UnscaledDropout(layer.rate)
         case Identity():
             return nn.Identity()
         case ZeroPad():

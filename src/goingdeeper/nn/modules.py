@@ -140,6 +140,13 @@ def activation(act: Activation, width: int) -> nn.Module:
             return nn.Sigmoid()
 
 
+class UnscaledDropout(nn.Dropout):
+    """Dropout that leaves what is kept as it is, in training and after."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) * (1 - self.p) if self.training else x
+
+
 class MaxOverPieces(nn.Module):
     """The maximum over groups of neighbouring channels or features."""
 

@@ -54,6 +54,9 @@ def _trace(network: Network) -> tuple[Step, ...]:
         channels, height, width = network.input
         smallest = smallest_input(network)
         remedy = f"the smallest input it takes is {smallest}x{smallest}" if smallest else "no input fits"
+        bare = smallest_input(replace(network, heads=())) if network.heads else None
+        if bare and bare != smallest:
+            remedy += f", {bare}x{bare} without its heads"
         raise ShapeError(
             f"{network.name} cannot take {channels}x{height}x{width}: {problem}; {remedy}"
         ) from None

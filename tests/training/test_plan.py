@@ -3,6 +3,7 @@ import torch
 
 from goingdeeper import catalogue
 from goingdeeper.data.sources import Item, Source, open_source
+from goingdeeper.edits import without_heads
 from goingdeeper.errors import ResourceError, ShapeError, UsageError
 from goingdeeper.trace import smallest_input, trace
 from goingdeeper.training.plan import Wishes, choose_device, choose_network, choose_recipe, typical_side
@@ -85,13 +86,49 @@ def test_every_network_gets_a_size_it_can_take(model, side):
     assert reasons(plan)["model"] == (model, "asked for")
 
 
-@pytest.mark.parametrize("model", [name for name in catalogue.names() if "googlenet" in name])
+@pytest.mark.parametrize("model", ["googlenet", "googlenet-torchvision", "bn-inception-released", "alexnet"])
 def test_a_size_that_is_too_small_is_refused_naming_the_smallest(model):
-    smallest = smallest_input(catalogue.network(model))
+    smallest = smallest_input(without_heads(catalogue.network(model)))
     assert choose_network(Wishes("photos", model=model, size=smallest), source(), "cpu").size == smallest
     small = smallest - 1
-    with pytest.raises(ShapeError, match=rf"{model} cannot take 3x{small}x{small}.*{smallest}x{smallest}"):
+    with pytest.raises(ShapeError, match=rf"{model} cannot take 3x{small}x{small}.*smallest input"):
         choose_network(Wishes("photos", model=model, size=small), source(), "cpu")
+
+
+@pytest.mark.parametrize(
+    ("model", "size", "heads"),
+    [("googlenet", 79, 2), ("googlenet", 78, 0), ("inception-v3", 299, 1), ("inception-v3", 128, 0)],
+)
+def test_heads_that_the_images_are_too_small_for_are_left_out_and_that_is_said(model, size, heads):
+    plan = choose_network(Wishes("photos", model=model, size=size), source(), "cpu")
+    assert len(plan.network.heads) == heads
+    assert ("heads" in reasons(plan)) == (heads == 0)
+
+
+@pytest.mark.parametrize(
+    ("model", "side", "size", "heads"),
+    [
+        ("googlenet", 40, 79, 2),
+        ("googlenet", 8, 32, 0),
+        ("inception-v3", 64, 75, 0),
+        ("inception-v3", 200, 299, 1),
+    ],
+)
+def test_heads_may_double_the_size_at_most(model, side, size, heads):
+    """Inception-v3 needs 75 pixels (so does Keras's), its head 299."""
+    plan = choose_network(Wishes("photos", model=model), source(side, side), "cpu")
+    assert (plan.size, len(plan.network.heads)) == (size, heads)
+
+
+@pytest.mark.parametrize(
+    ("model", "standardise"),
+    [("alexnet", False), ("vgg-11", False), ("highway-19", True), ("dsn-cifar10", True)],
+)
+def test_without_batch_norm_images_are_on_the_scale_of_the_paper(model, standardise):
+    """Bytes less their mean in networks of ImageNet; images of normalised contrast in those of CIFAR-10."""
+    plan = choose_network(Wishes("photos", model=model), source(), "cpu")
+    recipe, _ = choose_recipe(Wishes("photos", model=model), plan.network, source(), 700)
+    assert recipe.standardise == standardise
 
 
 @pytest.mark.parametrize("model", ["googlenet", "resnet-50", "cifar-plain-20"])

@@ -9,6 +9,7 @@ import torch
 
 from goingdeeper import catalogue
 from goingdeeper.data.sources import Source
+from goingdeeper.edits import without_heads
 from goingdeeper.errors import ResourceError, UsageError
 from goingdeeper.layers import Conv, Network
 from goingdeeper.trace import smallest_input, trace
@@ -16,6 +17,9 @@ from goingdeeper.training.recipes import Recipe, change, recipe
 
 IMAGES_SEEN = 36_000
 """The default length of a run from scratch: so many images, however often each comes round."""
+
+SMALL = 48
+"""Networks for images up to this side are of CIFAR: their papers normalise the contrast of each image."""
 
 
 @dataclass(frozen=True)
@@ -81,18 +85,25 @@ def choose_network(wishes: Wishes, source: Source, device: str) -> Plan:
         model = Reason("model", "cifar-resnet-20-a", why)
     network = catalogue.network(model.value)
     size, why = _size(network, side) if wishes.size is None else (wishes.size, "asked for")
+    reasons = [model, Reason("size", f"{size}x{size}", why)]
+    needs = smallest_input(network) or 0
+    if network.heads and size < needs and size >= (smallest_input(without_heads(network)) or 0):
+        network = without_heads(network)
+        reasons.append(Reason("heads", "none", f"auxiliary heads need {needs}x{needs}"))
     network = replace(network, input=(3, size, size), classes=len(source.classes))
     trace(network)
-    return Plan(network, size, device, (model, Reason("size", f"{size}x{size}", why)))
+    return Plan(network, size, device, tuple(reasons))
 
 
 def _size(network: Network, side: int) -> tuple[int, str]:
-    """The input side for images of a typical side, and why."""
+    """The input side for images of a typical side, and why. Heads may at most double it."""
     published = network.input[1]
     images = f"images of about {side} pixels"
-    if published <= 32:
+    if published <= SMALL:
         return (32 if side <= 48 else 64), images
-    size = max(32 * -(-side // 32), 32, smallest_input(network) or published)
+    size = max(32 * -(-side // 32), 32, smallest_input(without_heads(network)) or published)
+    with_heads = smallest_input(network) or published
+    size = max(size, with_heads) if with_heads <= 2 * size else size
     return (size, images) if size < published else (published, "the published input")
 
 
@@ -129,7 +140,7 @@ def choose_recipe(
         if source.oriented
         else Reason("flip", "true", "images are mirrored at random; --set flip=false turns it off"),
     ]
-    if not normed:
+    if not normed and catalogue.network(network.name).input[1] > SMALL:
         why = "mean subtracted only, bytes 0 to 255: without batch norm the scale matters"
         defaults.append(Reason("standardise", "false", why))
     reasons = [reason for reason in defaults if reason.what not in asked]

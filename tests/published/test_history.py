@@ -24,3 +24,12 @@ def test_batch_norm_saves_steps() -> None:
     assert runs["BN-x30"].max_top1_accuracy == 74.8
     assert runs["BN-x5-Sigmoid"].million_steps_to_72_2 is None
     assert "Batch normalization" in runs["BN-Baseline"].source
+
+
+def test_an_entry_of_the_chart_knows_whose_it_is() -> None:
+    entries = {w.entry.split(" (")[0]: w for w in winners()}
+    assert (entries["VGG"].network, entries["VGG"].models, entries["VGG"].deepest) == ("vgg", 7, "vgg-19")
+    zeiler = entries["Zeiler and Fergus"]
+    assert (zeiler.own, zeiler.own_error) == ("Zeiler and Fergus 2014", 14.8)
+    assert "Clarifai" in zeiler.erratum("top5_error")
+    assert zeiler.erratum("layers") == ""

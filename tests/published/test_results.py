@@ -6,14 +6,14 @@ from importlib import import_module
 import pytest
 
 from goingdeeper.errors import UsageError
-from goingdeeper.published import ids, published_error, results, table, tables
+from goingdeeper.published import Result, ensembles, figures, ids, published_error, results, table, tables
 
 ENSEMBLES = {"vgg", "resnet", "prelu-net"}
 ALL = [result for name in tables() for result in table(name)]
 
 
-def test_the_references_results_and_three_of_figure_6_are_there() -> None:
-    assert len(ALL) == 120 + 3
+def test_the_references_results_three_of_figure_6_and_thirteen_quoted_ones_are_there() -> None:
+    assert len(ALL) == 120 + 3 + 13
     assert tables() == [
         "googlenet-table3",
         "rethinking-table3",
@@ -54,10 +54,39 @@ def test_cifar_errors() -> None:
     assert rows == {20: 8.75, 32: 7.51, 44: 7.17, 56: 6.97, 110: 6.43, 1202: 7.93}
 
 
-def test_an_erratum_of_a_table_comes_before_a_rows_own() -> None:
+def test_a_remark_of_a_table_comes_before_a_rows_own() -> None:
     row = next(row for row in table("rethinking-table4") if row.network == "bn-inception-released")
-    assert row.erratum.startswith("Column headings are swapped")
-    assert row.erratum.endswith("Original: 21.99/5.82 (He et al. quote 5.81).")
+    assert row.remark.startswith("the column headings are swapped in print")
+    assert row.remark.endswith("21.99 / 5.82 in its own paper")
+
+
+def test_an_erratum_belongs_to_one_figure_of_its_row() -> None:
+    row = table("googlenet-table3")[-1]
+    assert row.erratum("compared_to_base") == "10.07 - 6.67 = 3.40."
+    assert row.erratum("top5_error") == ""
+    for result in ALL:
+        for figure, erratum in result.errata:
+            assert getattr(result, figure) is not None
+            assert erratum
+
+
+@pytest.mark.parametrize("result", [row for row in ALL if row.layers or row.cost_bn_ops])
+def test_what_tables_of_results_repeat_of_a_network_is_printed_of_it(result: Result) -> None:
+    """So that the audit, which reads networks.toml for these, has seen every one of them."""
+    printed = {(one.figure, one.value) for one in figures(result.network).printed}
+    if result.layers:
+        assert ("layers", result.layers) in printed
+    if result.published_params_m:
+        assert ("params", pytest.approx(result.published_params_m * 1e6)) in list(printed)
+    if result.cost_bn_ops:
+        assert ("macs", pytest.approx(result.cost_bn_ops * 1e9)) in list(printed)
+
+
+def test_own_results_are_those_of_the_papers_that_made_the_networks() -> None:
+    """Ensembles, too: 3.57 is He et al.'s own, 7.32 their quote of VGG's."""
+    own = {(row.network, row.top5_error) for row in ALL if row.own and row.network in ENSEMBLES}
+    assert own == {("resnet", 3.57), ("vgg", 7.3), ("vgg", 6.8), ("prelu-net", 4.94)}
+    assert set(ensembles()) == ENSEMBLES
 
 
 @pytest.mark.parametrize(

@@ -2,38 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 from goingdeeper.errors import unknown
 from goingdeeper.published.papers import papers, read, source
-
-Figure: TypeAlias = Literal["params", "macs"]
-
-# GoogLeNet's Table 1 counts parameters in K = 1024: its 112K and 1000K are exact only so.
-_UNITS = {"": 1, "K": 1024, "M": 10**6, "Bn": 10**9}
+from goingdeeper.published.printed import Figure, Printed, printed
 
 
 @dataclass(frozen=True)
-class Printed:
-    """A figure as a paper prints it.
+class Inferred:
+    """A detail that a network's sources do not state. layer: its address or a pattern of some, else empty."""
 
-    value: what the text says; step: one unit of its last digit; below: the text is an upper bound.
-    """
-
-    figure: Figure
-    text: str
-    value: float
-    step: float
-    remark: str = ""
-    below: bool = False
-
-    def agrees(self, exact: int) -> bool:
-        """Whether an exact count rounds to what is printed."""
-        return exact < self.value if self.below else abs(exact - self.value) <= self.step / 2
+    detail: str
+    layer: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,7 +52,8 @@ class NetworkFigures:
     projections: int | None = None
     variant: str = ""
     printed: tuple[Printed, ...] = ()
-    erratum: str = ""
+    note: str = ""
+    inferred: tuple[Inferred, ...] = ()
     provenance: str = "primary"
 
     @property
@@ -79,16 +64,16 @@ class NetworkFigures:
 
 @dataclass(frozen=True)
 class PrintedLayer:
-    """One row of a paper's table of layers, beside the exact counts; printed parameters leave biases out."""
+    """One row of a paper's table of layers; printed parameters leave biases out.
+
+    layer: its address. weights, biases, macs: the exact counts, where the row prints counts.
+    """
 
     layer: str
-    params: Printed
-    ops: Printed
-    weights: int
-    biases: int
-    macs: int
-    source: str
-    erratum: str = ""
+    printed: tuple[Printed, ...]
+    weights: int = 0
+    biases: int = 0
+    macs: int = 0
 
 
 def figures(id: str) -> NetworkFigures:
@@ -109,46 +94,45 @@ def layers(id: str) -> tuple[PrintedLayer, ...]:
     return _layers().get(figures(id).id, ())
 
 
-def printed(figure: Figure, text: str, step: float = 0, remark: str = "", below: bool = False) -> Printed:
-    """A printed figure from its text, such as "13.6e6", "1.5 Bn" or "2.7K"."""
-    match = re.fullmatch(r"(\d+)(?:\.(\d+))?(?:e(\d+))? ?(K|M|Bn|)", text)
-    if match is None:
-        raise ValueError(f"'{text}' is not a printed figure")
-    whole, decimals, exponent, unit = match.groups(default="")
-    scale = 10 ** int(exponent or 0) * _UNITS[unit]
-    last = scale / 10 ** len(decimals)
-    return Printed(figure, text, int(whole + decimals) * last, step or last, remark, below)
-
-
 @cache
 def _networks() -> dict[str, NetworkFigures]:
     return {entry["id"]: _figures(entry) for entry in read("networks.toml")["network"]}
 
 
 def _figures(entry: Mapping[str, Any]) -> NetworkFigures:
+    # `Table 1, option A` defines a network, `Table 1` prints its figures.
+    where = {"paper": entry["paper"], "place": entry.get("place", "").partition(",")[0]}
     return NetworkFigures(**{
         **entry,
         "paper": papers()[entry["paper"]].short,
         "source": source(entry),
         "input": tuple(entry["input"]),
         "head_params": tuple(entry.get("head_params", ())),
-        "printed": tuple(printed(**one) for one in entry.get("printed", ())),
+        "printed": tuple(printed(**{**where, **one}) for one in entry.get("printed", ())),
+        "inferred": tuple(Inferred(**one) for one in entry.get("inferred", ())),
     })  # fmt: skip
 
 
 @cache
 def _layers() -> dict[str, tuple[PrintedLayer, ...]]:
     return {
-        table["network"]: tuple(_layer(row, source(table)) for row in table["rows"])
+        table["network"]: tuple(_layer(row, table) for row in table["rows"])
         for table in read("layers.toml")["table"]
     }
 
 
-def _layer(row: Mapping[str, Any], source: str) -> PrintedLayer:
-    counts = {key: value for key, value in row.items() if not key.startswith("printed_")}
+def _layer(row: Mapping[str, Any], table: Mapping[str, Any]) -> PrintedLayer:
+    errata: Mapping[Figure, str] = row.get("erratum", {})
+    texts: Mapping[Figure, str] = row["printed"]
+    if unprinted := errata.keys() - texts.keys():
+        raise ValueError(
+            f"layers.toml: {row['layer']} has an erratum for {unprinted.pop()}, which it does not print"
+        )
     return PrintedLayer(
-        params=printed("params", row["printed_params"]),
-        ops=printed("macs", row["printed_macs"]),
-        source=source,
-        **counts,
+        row["layer"],
+        tuple(
+            printed(figure, text, paper=table["paper"], place=table["place"], erratum=errata.get(figure, ""))
+            for figure, text in texts.items()
+        ),
+        *(row.get(count, 0) for count in ("weights", "biases", "macs")),
     )

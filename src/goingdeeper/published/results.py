@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
@@ -10,6 +9,7 @@ from typing import Any, Literal
 from goingdeeper.errors import unknown
 from goingdeeper.published.networks import figures, ids
 from goingdeeper.published.papers import papers, read, source
+from goingdeeper.published.printed import Figure
 
 _TRUST = ("primary", "read off", "recalled")
 
@@ -22,7 +22,9 @@ class Result:
     like, or "other". split: "val" is the 50,000 ILSVRC-2012 validation images, "val48238" without the
     blacklisted ones. crops: views of an image, in words where they are not countable. relation: "about" for
     a figure read off a plot, "above" for a lower bound. ablation: another training of a network whose final
-    form has a row of its own. compared_to_base: points of top-5 error.
+    form has a row of its own. compared_to_base: points of top-5 error. errata: by figure, where what is
+    printed is not what the table itself or the network's own paper gives. differs: how the network that was
+    measured is not quite this one.
     """
 
     network: str
@@ -50,7 +52,8 @@ class Result:
     cost_bn_ops: float | None = None
     ablation: bool = False
     remark: str = ""
-    erratum: str = ""
+    errata: tuple[tuple[Figure, str], ...] = ()
+    differs: str = ""
 
     @property
     def protocol(self) -> str:
@@ -70,13 +73,24 @@ class Result:
 
     @property
     def own(self) -> bool:
-        """Whether it is printed in the paper that the network is from."""
-        return self.network in ids() and self.paper == figures(self.network).paper
+        """Whether it is printed in the paper that the network or ensemble is from."""
+        if self.network in ids():
+            return self.paper == figures(self.network).paper
+        return self.paper == papers()[ensembles()[self.network]].short
+
+    def erratum(self, figure: Figure) -> str:
+        """Why a figure of this row is not what is printed; empty if it is."""
+        return dict(self.errata).get(figure, "")
 
     @property
     def summary(self) -> str:
         """`24.52 / 7.46 %, 10 crops`"""
         return ", ".join(filter(None, (self.errors, self.protocol)))
+
+
+def ensembles() -> dict[str, str]:
+    """The ensembles that have results, and the key of the paper that each is from."""
+    return dict(read("results.toml")["ensembles"])
 
 
 def results(network: str) -> tuple[Result, ...]:
@@ -112,13 +126,14 @@ def published_error(network: str) -> Result | None:
     return min(singles, key=_preference, default=None)
 
 
-def _preference(result: Result) -> tuple[bool, int, float, bool, bool, bool]:
+def _preference(result: Result) -> tuple[bool, int, float, bool, bool, bool, bool]:
     return (
         not result.own,
         _TRUST.index(result.provenance),
         result.crops if isinstance(result.crops, int) else float("inf"),
         result.ablation,
-        bool(result.erratum),
+        bool(result.errata),
+        bool(result.differs),
         result.dataset == "imagenet" and None in (result.top1_error, result.top5_error),
     )
 
@@ -132,13 +147,16 @@ def _results() -> tuple[Result, ...]:
     return tuple(_result(table, row) for table in read("results.toml")["table"] for row in table["rows"])
 
 
-def _result(table: Mapping[str, Any], row: Mapping[str, Any]) -> Result:
-    shared = {key: value for key, value in table.items() if key != "rows"}
+def _result(table: dict[str, Any], row: dict[str, Any]) -> Result:
+    told = {key: value for key, value in (table | row).items() if key not in ("rows", "erratum")}
+    errata = row.get("erratum", {})
+    if unprinted := errata.keys() - row.keys():
+        raise ValueError(f"results.toml: {row} has an erratum for {unprinted.pop()}, which it does not print")
     return Result(**{
-        **shared,
-        **row,
+        **told,
         "paper": papers()[table["paper"]].short if "paper" in table else "",
         "source": source(table),
         "scales": tuple(row.get("scales", ())),
-        "erratum": " ".join(filter(None, (table.get("erratum"), row.get("erratum")))),
+        "remark": "; ".join(filter(None, (table.get("remark"), row.get("remark")))),
+        "errata": tuple(errata.items()),
     })  # fmt: skip

@@ -1,12 +1,41 @@
 """Variants as edits: what changes, what stays, and the papers' facts about both."""
 
+import math
+import re
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from goingdeeper import catalogue, edits
 from goingdeeper.costs.counts import cost
 from goingdeeper.errors import DescriptionError, UsageError
-from goingdeeper.layers import CLASSES, Chain, Concat, Conv, Dropout, Identity, Layer, Linear, Residual
+from goingdeeper.layers import (
+    CLASSES,
+    LRN,
+    BatchNorm,
+    Chain,
+    Concat,
+    Conv,
+    Dropout,
+    Highway,
+    Identity,
+    Layer,
+    Linear,
+    MaxPool,
+    Network,
+    Residual,
+    Sigmoid,
+    ZeroPad,
+)
 from goingdeeper.trace import find, trace
+
+GROUPED = [
+    id
+    for id in catalogue.names()
+    if any(isinstance(step.layer, Conv) and step.layer.groups > 1 for step in trace(catalogue.network(id)))
+]
+QUICK = [id for id in catalogue.names() if "1202" not in id]
 
 
 @pytest.mark.parametrize(
@@ -91,6 +120,9 @@ def test_rewriting_goes_from_the_inside_out() -> None:
     inner = Residual({"conv": Conv(8, 1, act=None)}, Identity())
     edits.rewrite_layer(Concat({"a": {"block": inner}, "b": Linear(CLASSES)}), look)
     assert seen == [Conv, Identity, Residual, Chain, Linear, Concat]
+    seen.clear()
+    edits.rewrite_layer(Highway(Conv(8, 3), Conv(8, 3, act=Sigmoid())), look)
+    assert seen == [Conv, Conv, Highway]
 
 
 def test_rewriting_leaves_heads_alone() -> None:
@@ -109,3 +141,109 @@ def test_naive_modules_have_no_reductions_and_no_projections() -> None:
     }
     assert {"1x1", "3x3.conv", "5x5.conv", "pool.max"} <= names
     assert not any(name.endswith(("reduce", "proj")) for name in names)
+
+
+def test_layers_of_a_kind_go_and_the_others_stay_in_order() -> None:
+    network = catalogue.network("googlenet")
+    gone = [name for name, layer in network.layers if isinstance(layer, LRN)]
+    assert gone == ["norm1", "norm2"]
+    assert edits.without(network, LRN).layers == tuple(one for one in network.layers if one[0] not in gone)
+    assert edits.without(network, LRN).heads == network.heads
+    assert edits.without(network, ZeroPad) == network
+    inside = {name for name, layer in edits.without(network, MaxPool).layers if isinstance(layer, Concat)}
+    assert find(edits.without(network, MaxPool), "3a.pool.max") == MaxPool(3)
+    assert inside == {"3a", "3b", "4a", "4b", "4c", "4d", "4e", "5a", "5b"}
+
+
+def test_batch_norm_goes_in_front_of_every_activation_of_the_trunk() -> None:
+    norm = BatchNorm(eps=0.01, scale=False)
+    network = catalogue.network("googlenet")
+    edited = edits.with_batch_norm(network, norm)
+    for step in trace(edited):
+        if isinstance(step.layer, Conv) and not step.path.startswith("heads."):
+            before = find(network, step.path)
+            assert (step.layer.norm, step.layer.bias) == (norm, False)
+            assert (step.layer.filters, step.layer.kernel, step.layer.act) == (
+                before.filters,
+                before.kernel,
+                before.act,
+            )
+        elif isinstance(step.layer, Linear):
+            assert step.layer == find(network, step.path)
+    assert edited.heads == network.heads
+
+
+def widths(network: Network) -> dict[str, int]:
+    """Of every layer that has one of its own and does not classify."""
+    found = {}
+    for step in trace(network):
+        match step.layer:
+            case Conv(filters=width) | Linear(features=width) | ZeroPad(filters=width):
+                if width != CLASSES:
+                    found[step.path] = width
+    return found
+
+
+@pytest.mark.parametrize("id", catalogue.names())
+def test_once_as_wide_is_the_same(id: str) -> None:
+    assert edits.widen(catalogue.network(id), 1) == catalogue.network(id)
+
+
+@pytest.mark.parametrize("id", catalogue.names())
+def test_twice_as_wide_has_every_width_doubled(id: str) -> None:
+    network = catalogue.network(id)
+    before, after = widths(network), widths(edits.widen(network, 2))
+    assert after == {path: 2 * width for path, width in before.items()}
+    assert [s.path for s in trace(edits.widen(network, 2))] == [s.path for s in trace(network)]
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.3, 1.5])
+@pytest.mark.parametrize("id", QUICK)
+def test_widths_follow_the_factor(id: str, factor: float) -> None:
+    """Exactly where the product is a whole number of groups, else to the nearest."""
+    network = catalogue.network(id)
+    before, after = widths(network), widths(edits.widen(network, factor))
+    for path, width in before.items():
+        assert abs(after[path] - factor * width) <= (1.5 if id in GROUPED else 0.5), path
+
+
+@given(st.sampled_from(QUICK), st.floats(0.05, 3))
+def test_shapes_meet_at_any_factor(id: str, factor: float) -> None:
+    """Shortcuts, highway layers and groups stay consistent; only the classifiers keep their width."""
+    network = catalogue.network(id)
+    wider = edits.widen(network, factor)
+    steps = trace(wider)
+    assert steps[-1].shape_out[0] == network.classes
+    assert [name for name, _ in wider.heads] == [name for name, _ in network.heads]
+    for step in steps:
+        if isinstance(step.layer, Conv):
+            assert step.layer.groups == find(network, step.path).groups
+
+
+@given(st.floats(0.05, 3))
+def test_towers_stay_towers(factor: float) -> None:
+    """What feeds two groups divides by two, too, though it has but one group itself."""
+    assert {"alexnet", "googlenet-separable-stem"} <= set(GROUPED)
+    wider = widths(edits.widen(catalogue.network("alexnet"), factor))
+    assert not any(wider[f"conv{layer}"] % 2 for layer in range(1, 6))
+
+
+@pytest.mark.parametrize("factor", [0.0, -1.0, math.nan, math.inf])
+def test_factors_that_make_no_network_are_refused(factor: float) -> None:
+    with pytest.raises(DescriptionError, match=re.escape(f"googlenet cannot be made {factor} times as wide")):
+        edits.widen(catalogue.network("googlenet"), factor)
+
+
+def test_a_wider_googlenet_computes_heads_too() -> None:
+    import torch
+
+    from goingdeeper.nn.build import build
+    from goingdeeper.trace import replace_input
+
+    wider = edits.widen(replace_input(catalogue.network("googlenet"), (3, 80, 80)), 1.25)
+    assert widths(wider)["heads.4d.fc1"] == 1280
+    net = build(wider).eval()
+    with torch.no_grad():
+        logits, taps = net.tap(torch.zeros(2, 3, 80, 80), ["heads.4a", "heads.4d", "3a.5x5.reduce", "5b"])
+    assert [tuple(one.shape) for one in (logits, taps["heads.4a"], taps["heads.4d"])] == [(2, 1000)] * 3
+    assert (taps["3a.5x5.reduce"].shape[1], taps["5b"].shape[1]) == (20, 1280)

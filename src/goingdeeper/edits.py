@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -21,6 +22,7 @@ from goingdeeper.layers import (
     Width,
     ZeroPad,
 )
+from goingdeeper.trace import trace
 
 
 def rename(network: Network, name: str) -> Network:
@@ -70,19 +72,25 @@ def with_batch_norm(network: Network, norm: BatchNorm) -> Network:
 
 
 def widen(network: Network, factor: float) -> Network:
-    """Every convolution and hidden layer `factor` times as wide, rounded to a multiple of its groups.
+    """Every convolution and hidden layer `factor` times as wide, rounded so that groups still divide.
 
     Option A's zero-padding follows; heads, too. GoogLeNet's seventh model was a wider one (Szegedy et al.
-    2014, section 7), by how much is not printed.
+    2014, section 7), by how much is not printed. Raises DescriptionError for a factor that is not above 0.
     """
+    if not 0 < factor < math.inf:
+        raise DescriptionError(f"{network.name} cannot be made {factor} times as wide; take a factor above 0")
+    groups = math.lcm(*(step.layer.groups for step in trace(network) if isinstance(step.layer, Conv)))
 
-    def times(width: Width, groups: int = 1) -> Width:
-        return width if width == CLASSES else groups * max(1, round(int(width) * factor / groups))
+    def times(width: Width) -> Width:
+        if width == CLASSES:
+            return width
+        unit = math.gcd(int(width), groups)  # a grouped convolution may be behind any layer
+        return unit * max(1, round(int(width) * factor / unit))
 
     def edit(layer: Layer) -> Layer:
         match layer:
             case Conv():
-                return replace(layer, filters=times(layer.filters, layer.groups))
+                return replace(layer, filters=times(layer.filters))
             case Linear():
                 return replace(layer, features=times(layer.features))
             case ZeroPad():
@@ -90,8 +98,6 @@ def widen(network: Network, factor: float) -> Network:
             case _:
                 return layer
 
-    if factor <= 0:
-        raise DescriptionError(f"{network.name} cannot be made {factor} times as wide; take a factor above 0")
     heads = tuple((address, rewrite_layer(head, edit)) for address, head in network.heads)
     return replace(rewrite(network, edit), heads=heads)
 

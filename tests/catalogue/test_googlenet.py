@@ -6,7 +6,20 @@ from goingdeeper import catalogue
 from goingdeeper.catalogue.googlenet import inception, naive
 from goingdeeper.costs.counts import Counts, cost, total, within
 from goingdeeper.costs.describe import depth
-from goingdeeper.layers import CLASSES, LRN, AvgPool, Conv, Dropout, GlobalAvgPool, Linear, MaxPool, Network
+from goingdeeper.layers import (
+    CLASSES,
+    LRN,
+    AdaptiveAvgPool,
+    AvgPool,
+    BatchNorm,
+    Conv,
+    Dropout,
+    GlobalAvgPool,
+    Linear,
+    MaxPool,
+    Network,
+    sides,
+)
 from goingdeeper.published import PrintedLayer, layers
 from goingdeeper.shapes import Shape
 from goingdeeper.trace import find, trace
@@ -149,3 +162,85 @@ def test_the_separable_stem_has_the_printed_cost_of_conv1() -> None:
     found = counted(catalogue.network("googlenet-separable-stem"), "conv1")
     assert found.weights == 7 * 7 * 3 * 8 + 24 * 64 == 2_712
     assert found.macs == 2_712 * 112 * 112
+
+
+def test_the_separable_stem_has_no_bias_between_its_halves() -> None:
+    network = catalogue.network("googlenet-separable-stem")
+    assert find(network, "conv1.depthwise") == Conv(24, 7, stride=2, groups=3, act=None)
+    assert find(network, "conv1.pointwise") == Conv(64, 1, bias=True)
+    assert network.layers[1:] == GOOGLENET.layers[1:]
+
+
+LIBRARY = catalogue.network("googlenet-torchvision")
+NORMALISED = catalogue.network("bn-googlenet")
+
+
+def test_batch_norm_stands_in_for_biases_and_lrn() -> None:
+    for network in (LIBRARY, NORMALISED):
+        steps = [step for step in trace(network) if not step.path.startswith("heads.")]
+        convs = [step.layer for step in steps if isinstance(step.layer, Conv)]
+        assert len(convs) == 57
+        assert all(conv.norm == BatchNorm(eps=1e-3) and not conv.bias and conv.act for conv in convs)
+        assert not any(isinstance(step.layer, LRN) for step in steps)
+
+
+def test_bn_googlenet_is_googlenet_otherwise() -> None:
+    steps = [(step.path, step.shape_out) for step in trace(GOOGLENET) if not step.path.startswith("heads.")]
+    assert [(step.path, step.shape_out) for step in trace(NORMALISED)] == [
+        (path, shape) for path, shape in steps if not path.startswith("norm")
+    ]
+    for path, layer in ((step.path, step.layer) for step in trace(NORMALISED)):
+        if isinstance(layer, Conv):
+            assert layer.kernel == find(GOOGLENET, path).kernel
+    assert find(NORMALISED, "dropout") == Dropout(0.4)
+    assert NORMALISED.heads == ()
+
+
+def test_the_library_has_3x3_for_5x5_at_the_same_addresses(measure) -> None:
+    for name, (channels, side, (_, _, _, reduce, n5x5, _), out) in MODULES.items():
+        conv = find(LIBRARY, f"{name}.5x5.conv")
+        assert (conv.kernel, conv.filters, sides(conv)) == (3, n5x5, (1, 1, 1, 1))
+        found = measure(LIBRARY, name)
+        assert found.shape == (out, side, side)
+        assert found.weights == measure(GOOGLENET, name).weights - (25 - 9) * reduce * n5x5
+        assert channels == find_input(LIBRARY, name)
+
+
+def find_input(network: Network, address: str) -> int:
+    return next(step.shape_in[0] for step in trace(network) if step.path == address)
+
+
+def test_the_library_s_pools_and_dropout() -> None:
+    """The last max pool is 2x2; heads pool adaptively and drop 70 %, the trunk drops 20 %."""
+    kernels = {name: find(LIBRARY, name) for name in ("pool1", "pool2", "pool3", "pool4")}
+    assert kernels == {
+        name: MaxPool(2 if name == "pool4" else 3, stride=2, padding=0, ceil=True) for name in kernels
+    }
+    assert find(LIBRARY, "dropout") == Dropout(0.2)
+    for head in ("heads.4a", "heads.4d"):
+        assert find(LIBRARY, f"{head}.pool") == AdaptiveAvgPool(4)
+        assert find(LIBRARY, f"{head}.dropout") == Dropout(0.7)
+        assert find(LIBRARY, f"{head}.conv") == Conv(128, 1, norm=BatchNorm(eps=1e-3))
+        assert find(LIBRARY, f"{head}.fc1") == find(GOOGLENET, f"{head}.fc1")
+
+
+def test_the_library_s_counts() -> None:
+    found = cost(LIBRARY)
+    assert (found.params, found.weights, found.norm, found.biases) == (6_624_904, 6_609_344, 14_560, 1000)
+    assert found.params_with_heads == 13_004_888
+    assert found.macs == 1_498_376_192
+
+
+def test_initial_weights_of_the_replication_and_of_the_library(begins) -> None:
+    """BVLC: +-sqrt(3 / fan-in), biases 0.2 but for the classifiers; Slim: N(0, 0.01), truncated."""
+    classifiers = {"fc", "heads.4a.fc2", "heads.4d.fc2"}
+    for id in ("googlenet", "googlenet-naive"):
+        found = begins(id)
+        assert found["conv1"].variance == pytest.approx(1 / 147)
+        assert found["heads.4a.fc1"].variance == pytest.approx(1 / 2048)
+        for address, begin in found.items():
+            assert begin.distribution == "uniform"
+            assert begin.bias == (0 if address in classifiers else 0.2)
+    for begin in begins("googlenet-torchvision").values():
+        assert (begin.distribution, begin.variance) == ("truncated", pytest.approx(0.01**2))
+        assert begin.bias in (0, None)

@@ -12,7 +12,7 @@ from goingdeeper.published import figures
 from goingdeeper.trace import find, replace_classes, trace
 
 RESIDUAL = [id for id in catalogue.names() if id.startswith(("resnet", "cifar-resnet"))]
-PLAIN = [id for id in catalogue.names() if "plain" in id]
+PLAIN = [id for id in catalogue.names() if id.startswith(("plain", "cifar-plain"))]
 
 # Table 1: blocks of conv2_x to conv5_x, and a block's convolutions for conv2_x as (kernel, filters).
 BASIC, BOTTLENECK = ((3, 64), (3, 64)), ((1, 64), (3, 64), (1, 256))

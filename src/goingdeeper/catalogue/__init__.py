@@ -29,7 +29,7 @@ def described(what: Network | str) -> Network:
 
 
 def names(pattern: str = "*") -> list[str]:
-    """The ids that match a shell pattern such as `resnet-*`, in the order of the papers."""
+    """The ids that match a shell pattern such as `resnet-*`, family by family."""
     return [name for name in _catalogue() if fnmatchcase(name, pattern)]
 
 

@@ -26,14 +26,28 @@ from goingdeeper.layers import (
     MaxPool,
     Network,
     Sides,
+    Start,
+    truncated,
 )
 
 conv = partial(Conv, norm=BatchNorm(eps=1e-3))
 down = partial(MaxPool, 3, stride=2, padding=0, ceil=True)
-average = AvgPool(3, count_padding=False)
+average: dict[str, Layer] = {"average": AvgPool(3, count_padding=False)}
+maximum: dict[str, Layer] = {"max": MaxPool(3)}
 
-# He's rule, truncated, as released; 1.3 makes up for the variance that the cut takes.
-INIT = Initialisation(conv=Draw("truncated", 1.3 * 2), linear=Draw("truncated", 1.3 * 2))
+# As released: He's rule, truncated (1.3 makes up for the variance that the cut takes), but fixed deviations
+# for the separable stem and for the 1x1 layers in front of 3x3 ones and behind pools.
+RULE = Draw("truncated", 1.3 * 2)
+INIT = Initialisation(
+    conv=RULE,
+    linear=RULE,
+    apart={
+        "conv1.*": Start(weights=truncated(1.0)),
+        "conv2.reduce": Start(weights=truncated(0.1)),
+        "*.reduce": Start(weights=truncated(0.09)),
+        "*.proj": Start(weights=truncated(0.1)),
+    },
+)
 
 # "Separable": depthwise with a channel multiplier of 8, nothing between the two.
 SEPARABLE = Chain({
@@ -47,14 +61,20 @@ SAME: dict[object, Sides] = {3: (0, 1, 0, 1), 7: (2, 3, 2, 3)}
 
 
 def inception(
-    n1x1: int, n3x3_reduce: int, n3x3: int, double_reduce: int, double: int, pool: Layer, proj: int
+    n1x1: int,
+    n3x3_reduce: int,
+    n3x3: int,
+    double_reduce: int,
+    double: int,
+    pool: dict[str, Layer],
+    proj: int,
 ) -> Concat:
     """A module that keeps the size of the map; the arguments are the table's columns, in its order."""
     return Concat({
         "1x1": conv(n1x1, 1),
         "3x3": {"reduce": conv(n3x3_reduce, 1), "conv": conv(n3x3, 3)},
         "double3x3": {"reduce": conv(double_reduce, 1), "conv1": conv(double, 3), "conv2": conv(double, 3)},
-        "pool": {"pool": pool, "proj": conv(proj, 1)},
+        "pool": {**pool, "proj": conv(proj, 1)},
     })  # fmt: skip
 
 
@@ -83,7 +103,7 @@ def bn_inception(name: str, stem: Layer, proj_4cd: int) -> Network:
         "4d": inception( 96, 128, 192, 160, 192, average, proj_4cd),
         "4e": reduction(     128, 192, 192, 256),
         "5a": inception(352, 192, 320, 160, 224, average, 128),
-        "5b": inception(352, 192, 320, 192, 224, MaxPool(3), 128),
+        "5b": inception(352, 192, 320, 192, 224, maximum, 128),
         "pool5": GlobalAvgPool(), "fc": Linear(CLASSES),
     }, init=INIT)  # fmt: skip
 

@@ -25,11 +25,11 @@ from goingdeeper.layers import (
 
 conv = partial(Conv, bias=True)
 
-# The release. It asks for N(0, 0.05) in conv1, too, but sets the wrong field, which makes it N(0, 1).
+# The release. It asks for N(0, 0.05) in the first layer, too, but sets the wrong field: that gave N(0, 1).
 INIT = Initialisation(
     conv=HE,
     linear=normal(0.05),
-    apart={"*.gate": Start(bias=-2.0), "conv1": Start(weights=normal(0.05))},
+    apart={"*.gate": Start(bias=-2.0), "conv1_1": Start(weights=normal(0.05))},
 )
 
 
@@ -40,13 +40,10 @@ def highway(filters: int, kernel: int) -> Highway:
 
 def stage(number: int, filters: int, kernels: Sequence[int]) -> dict[str, Layer]:
     """An ordinary convolution, which changes the width, and highway layers of one kernel each."""
-    return {
-        f"conv{number}": conv(filters, 3),
-        **{
-            f"highway{number}_{index}": highway(filters, kernel)
-            for index, kernel in enumerate(kernels, start=1)
-        },
-    }
+    layers: dict[str, Layer] = {f"conv{number}_1": conv(filters, 3)}
+    for index, kernel in enumerate(kernels, start=2):
+        layers[f"conv{number}_{index}"] = highway(filters, kernel)
+    return layers
 
 
 def stages(filters: Sequence[int], kernels: Sequence[Sequence[int]]) -> dict[str, Layer]:

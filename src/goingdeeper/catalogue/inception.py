@@ -45,7 +45,7 @@ INIT = Initialisation(
 
 
 def mixed5(pool_proj: int) -> Concat:
-    """35x35, as released: Figure 4's module with the 5x5 of Figure 2."""
+    """35x35, as released: Figure 5 with a 5x5 where it has a single 3x3."""
     return Concat({
         "1x1": conv(64, 1),
         "5x5": {"reduce": conv(48, 1), "conv": conv(64, 5)},
@@ -55,7 +55,7 @@ def mixed5(pool_proj: int) -> Concat:
 
 
 def figure5() -> Concat:
-    """35x35 as Figure 5 has it: 3x3 for the released graph's 5x5, its widths otherwise (inferred)."""
+    """35x35, as Figure 5 has it; the widths are those of the released graph (inferred)."""
     return Concat({
         "1x1": conv(64, 1),
         "3x3": {"reduce": conv(48, 1), "conv": conv(64, 3)},
@@ -65,7 +65,7 @@ def figure5() -> Concat:
 
 
 def reduction6() -> Concat:
-    """35x35 to 17x17: Figure 10."""
+    """35x35 to 17x17: Figure 10 without the 1x1 in front of its single 3x3."""
     return Concat({
         "3x3": valid(384, 3, stride=2),
         "double3x3": {"reduce": conv(64, 1), "conv1": conv(96, 3), "conv2": valid(96, 3, stride=2)},

@@ -5,8 +5,11 @@ from __future__ import annotations
 import importlib.util
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
+
+from goingdeeper.layers import CONTAINERS, LEAVES, Activation, BatchNorm
 
 ROOT = Path(__file__).parent.parent
 
@@ -18,7 +21,9 @@ def _generator():
     return module
 
 
-@pytest.mark.parametrize("name", ["commands.md", "networks.md", "googlenet.svg", "inception-module.svg"])
+@pytest.mark.parametrize(
+    "name", ["commands.md", "networks.md", "audit.md", "layers.md", "googlenet.svg", "inception-module.svg"]
+)
 def test_generated_pages_are_current(name):
     assert (ROOT / "docs" / name).read_text("utf-8") == _generator().pages()[name], (
         "run python tools/docs.py and look at what changed"
@@ -40,3 +45,18 @@ def test_readme_names_every_room():
     for room in (ROOT / "src" / "goingdeeper").iterdir():
         if room.is_dir() and room.name != "__pycache__":
             assert re.search(rf"^\s+{room.name}/", tree, re.MULTILINE), f"README's tree lacks {room.name}/"
+
+
+def test_every_kind_of_layer_has_its_section():
+    page = (ROOT / "docs" / "layers.md").read_text("utf-8")
+    sections = dict(re.findall(r"^### (\w+)\n(.*?)(?=^##|\Z)", page, re.MULTILINE | re.DOTALL))
+    assert [*sections] == [kind.__name__ for kind in (*LEAVES, *CONTAINERS, BatchNorm, *get_args(Activation))]
+    for kind, section in sections.items():
+        for row in ("shape", "receptive field", "parameters", "multiply-adds", "in torch"):
+            assert re.search(rf"^\| {row} \| \S.* \| \S.* \|$", section, re.MULTILINE), (kind, row)
+    # GoogLeNet's conv1 with a batch norm of 2 x 64, AlexNet's fc6, the PReLU-nets' pyramid, a highway layer.
+    assert "| 9,536 |" in sections["Conv"] and "| 118,013,952 |" in sections["Conv"]
+    assert "| 37,752,832 |" in sections["Linear"]
+    assert "a vector of 32,256" in sections["SpatialPyramid"]
+    assert "| 18,496 |" in sections["Highway"]
+    assert "In prelu-net-a, prelu-net-b, prelu-net-c." in sections["PReLU"]

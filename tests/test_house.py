@@ -77,6 +77,7 @@ def _loaded_after(code: str) -> set[str]:
         "import goingdeeper",
         "import goingdeeper as gd; gd.cost(gd.network('googlenet')); gd.table(gd.network('resnet-34-a'))",
         "import goingdeeper as gd; gd.draw(gd.network('resnet-152'))",
+        "import goingdeeper as gd; gd.audit(['vgg-16']); print(gd.diff('resnet-50', 'resnet-50-v1.5'))",
         "from goingdeeper.cli import deeper; deeper(['list'], standalone_mode=False)",
         "from goingdeeper.cli import deeper; deeper(['show', 'googlenet', '--json'], standalone_mode=False)",
     ],

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from goingdeeper.api import Run, evaluate, load, report, train
     from goingdeeper.catalogue import names as list_models
     from goingdeeper.catalogue import network
+    from goingdeeper.costs.audit import audit
     from goingdeeper.costs.counts import cost
+    from goingdeeper.costs.diff import diff
     from goingdeeper.costs.draw import draw
     from goingdeeper.costs.table import table
     from goingdeeper.nn.build import build, create_model
@@ -30,7 +32,9 @@ _HOMES = {
     "network": "catalogue",
     "list_models": "catalogue:names",
     "list_runs": "runs.listing",
+    "audit": "costs.audit",
     "cost": "costs.counts",
+    "diff": "costs.diff",
     "draw": "costs.draw",
     "table": "costs.table",
     "build": "nn.build",
@@ -42,9 +46,11 @@ _HOMES = {
 __all__ = [
     "Run",
     "__version__",
+    "audit",
     "build",
     "cost",
     "create_model",
+    "diff",
     "draw",
     "evaluate",
     "from_json",

@@ -68,7 +68,7 @@ def test_version(deeper):
         (["evaluate", "r", "--batch", "0"], ["'--batch'"]),
         (["predict", "runs/a"], ["Missing argument 'IMAGES...'"]),
         (["predict", "runs/a", "x.png", "--top", "0"], ["'--top'"]),
-        (["list", "vgg-*"], ["no network matches 'vgg-*'", "`deeper list`"]),
+        (["list", "vit-*"], ["no network matches 'vit-*'", "`deeper list`"]),
         (["show"], ["Missing argument 'NETWORK'"]),
         (["show", "googlnet"], ["unknown network 'googlnet'", "did you mean googlenet", "`deeper list`"]),
         (["show", "googlenet", "3c"], ["unknown address in googlenet: '3c'", "3a"]),

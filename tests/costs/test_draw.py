@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import combinations, pairwise
 from pathlib import Path
@@ -25,21 +25,29 @@ from goingdeeper.layers import (
     BatchNorm,
     Concat,
     Conv,
+    Dropout,
     GlobalAvgPool,
+    Highway,
     Identity,
     Linear,
+    Maxout,
     MaxPool,
     Network,
+    PReLU,
+    ReLU,
     Residual,
+    Sigmoid,
     ZeroPad,
 )
-from goingdeeper.trace import trace
+from goingdeeper.trace import addresses, trace
 
 SVG = "{http://www.w3.org/2000/svg}"
 
 WHOLE = [
     "googlenet", "googlenet-naive", "googlenet-separable-stem", "plain-34", "resnet-34-a", "resnet-34-b",
-    "resnet-50", "resnet-50-signs", "cifar-resnet-20-a",
+    "resnet-50", "resnet-50-signs", "cifar-resnet-20-a", "alexnet", "vgg-16", "prelu-net-a", "maxout-cifar10",
+    "nin-cifar10", "dsn-cifar10", "fitnet-19", "highway-19", "highway-19-fc", "highway-32", "inception-v3",
+    "inception-v2-table1-7x7", "bn-inception-released", "bn-googlenet",
 ]  # fmt: skip
 COLLAPSED = ["resnet-152", "cifar-plain-110", "cifar-resnet-1202-a"]
 
@@ -47,6 +55,9 @@ BLOCKS = [
     ("googlenet", "3a"), ("googlenet", "conv2"), ("googlenet", "heads.4a"), ("googlenet", "3a.5x5.reduce"),
     ("googlenet-naive", "4e"), ("resnet-50", "conv3_1"), ("resnet-50", "conv3_1.shortcut"),
     ("resnet-34-a", "conv3_1"), ("resnet-34-a", "conv3_2"), ("plain-34", "conv3_1"),
+    ("highway-19", "conv1_2"), ("inception-v3", "mixed7b"), ("inception-v3", "mixed6c"), ("alexnet", "conv2"),
+    ("dsn-cifar10", "heads.conv1.conv"), ("prelu-net-a", "spp"), ("maxout-cifar10", "fc1"),
+    ("resnet-34-a", "conv3_x"), ("resnet-152", "conv4_x"), ("vgg-16", "conv5_x"), ("highway-32", "conv2_x"),
 ]  # fmt: skip
 
 
@@ -199,8 +210,8 @@ def test_nothing_overlaps_in_a_block(name: str, address: str) -> None:
 def test_a_network_has_the_proportions_of_a_page(name: str) -> None:
     page = read(draw(catalogue.network(name))).page
     assert 0.65 < page.right / page.bottom < 1.5
-    # Text of 11 pixels is still 8 where the drawing is shrunk to a page of 1000.
-    assert page.right < 1000 * 11 / 8
+    # Text of 11 pixels is still over 7 where the drawing is shrunk to a page of 1000.
+    assert page.right < 1500
 
 
 @pytest.mark.parametrize("name", WHOLE)
@@ -286,6 +297,123 @@ def test_shortcuts_can_be_told_apart(network: str, address: str, said: str, dash
     assert side.left > body.right
 
 
+def signs(picture: Picture, kind: str) -> list[tuple[float, float]]:
+    """Centres of the signs whose tooltip starts so."""
+    found = []
+    for group in picture.root.iter(f"{SVG}g"):
+        circle = group.find(f"{SVG}circle")
+        if circle is not None and group.findtext(f"{SVG}title", "").startswith(kind):
+            found.append((float(circle.attrib["cx"]), float(circle.attrib["cy"])))
+    return found
+
+
+def runs_to(picture: Picture, colour: str) -> list[tuple[tuple[float, float], tuple[float, float]]]:
+    """Where the paths of a colour start and end."""
+    ends = []
+    for path in picture.root.iter(f"{SVG}path"):
+        if path.attrib.get("stroke") == colour and path.attrib.get("fill") == "none":
+            numbers = [float(number) for number in re.findall(r"-?[0-9.]+", path.attrib["d"])]
+            ends.append(((numbers[0], numbers[1]), (numbers[-2], numbers[-1])))
+    return ends
+
+
+CARRIED, GATE = "#8a3f6b", "#00795a"
+
+
+@pytest.mark.parametrize("address", [None, "conv1_2"])
+def test_a_highway_layer_adds_what_its_gate_lets_through(address: str | None) -> None:
+    """Equation 3: y = H(x) T(x) + x (1 - T(x))."""
+    picture = read(draw(catalogue.network("highway-19"), address))
+    transform, gate = (picture.boxes[f"conv1_2.{part}"] for part in ("transform", "gate"))
+    assert gate.left > transform.right
+    [(x, y), *_], [(carried, level), *_] = (signs(picture, what) for what in ("transform ×", "input ×"))
+    assert y == level and transform.left < x < transform.right and carried > gate.right
+    assert y > transform.bottom and y > gate.bottom
+    plus = min(signs(picture, "conv1_2\n"), key=lambda centre: centre[1])
+    assert plus[0] == x and plus[1] > y
+    lines = runs_to(picture, GATE)
+    ends = {round(end[0]) for _, end in lines if abs(end[1] - y) < 1}
+    assert ends == {round(x + 8.5 + 5), round(carried - 8.5 - 5)}  # arrowheads before either sign
+    carries = [(start, end) for start, end in runs_to(picture, CARRIED) if start[1] < plus[1]]
+    (first, last), (again, into) = carries[:2]
+    assert (first[0], last[0], again[0]) == (x, carried, carried)
+    assert first[1] < transform.top and abs(into[1] - plus[1]) < 1 and into[0] < gate.left
+    words = dict(reversed(picture.texts))
+    assert x < words["gate T"].left < words["gate T"].right < gate.right
+    assert (gate.left + gate.right) / 2 < words["1 − T"].left < words["1 − T"].right < carried
+
+
+def test_a_gate_can_be_told_from_its_transform() -> None:
+    picture = read(draw(catalogue.network("highway-19")))
+    assert picture.inside["conv1_2.transform"] == ("3x3 conv, 32",)
+    assert picture.inside["conv1_2.gate"] == ("3x3 conv", "32", "sigmoid")
+    close = read(draw(catalogue.network("highway-19"), "conv1_2"))
+    assert close.inside["conv1_2.gate"] == ("3x3 conv, 32", "bias, sigmoid")
+    assert {"multiplication", "gate, between 0 and 1", "addition", "shortcut"} <= set(close.words)
+
+
+@pytest.mark.parametrize(
+    ("network", "path", "lines"),
+    [
+        ("maxout-cifar10", "conv1", ("8x8 conv, 96", "maxout of 2")),
+        ("maxout-cifar10", "fc1", ("fc 500", "maxout of 5")),
+        ("prelu-net-c", "conv1", ("7x7 conv, 96, /2", "PReLU")),
+        ("prelu-net-c", "spp", ("spatial pyramid, 7, 3, 2, 1",)),
+        ("alexnet", "conv2", ("5x5 conv, 256, 2 groups",)),
+        ("bn-inception-released", "conv1.depthwise", ("7x7 depthwise conv, 24, /2",)),
+        ("googlenet-torchvision", "heads.4a.pool", ("avg pool to 4x4",)),
+        ("inception-v3", "mixed7b.double3x3.fork.3x1", ("3x1 conv", "384")),
+        ("nin-cifar10", "cccp6", ("1x1 conv, 10",)),
+    ],
+)
+def test_boxes_of_the_other_networks(network: str, path: str, lines: tuple[str, ...]) -> None:
+    assert read(draw(catalogue.network(network))).inside[path] == lines
+
+
+def test_companions_stand_beside_the_layer_before_whose_relu_they_read() -> None:
+    picture = read(draw(catalogue.network("dsn-cifar10")))
+    said = dict(picture.texts)
+    for name, following in (("conv1", "cccp1"), ("conv2", "cccp3"), ("conv3", "cccp5")):
+        head, note = picture.boxes[f"heads.{name}.conv"], said[f"reads {name} before its ReLU"]
+        assert head.left > picture.boxes[name].right
+        assert picture.boxes[name].bottom < note.top < note.bottom < head.top
+        assert picture.boxes[following].bottom > note.top  # it starts right behind what it reads
+
+
+def test_heads_within_a_block_stand_side_by_side_and_say_what_they_read() -> None:
+    head = {"pool": GlobalAvgPool(), "fc": Linear(CLASSES)}
+    heads = {"4a.5x5.reduce.conv": head, "3a": head, "4a.1x1": head, "4a.pool.proj.act": head}
+    picture = read(draw(replace(catalogue.network("googlenet"), heads=heads)))
+    check(picture)
+    frames = [picture.frames[f"heads.{name}"] for name in heads if name != "3a"]
+    assert all(frame.top > picture.frames["4a"].bottom for frame in frames)
+    assert all(one.right < other.left for one, other in pairwise(frames))
+    assert {"reads 4a.5x5.reduce before its ReLU", "reads 4a.1x1", "reads 4a.pool.proj"} <= set(picture.words)
+    assert not [words for words in picture.words if words.startswith("reads 3a")]
+
+
+def test_a_fork_within_a_branch_widens_it() -> None:
+    boxes = read(draw(catalogue.network("inception-v3"), "mixed7b")).boxes
+    for branch, above in (("3x3", "reduce"), ("double3x3", "conv")):
+        left, right = (boxes[f"mixed7b.{branch}.fork.{name}"] for name in ("1x3", "3x1"))
+        assert left.top == right.top > boxes[f"mixed7b.{branch}.{above}"].bottom
+        assert left.right < right.left
+        bar = boxes[f"mixed7b.{branch}.fork"]
+        assert bar.left <= left.left and bar.right >= right.right and bar.bottom < boxes["mixed7b"].top
+
+
+def test_a_stage_is_drawn_by_its_name() -> None:
+    network = catalogue.network("resnet-34-b")
+    picture = read(draw(network, "conv3_x"))
+    inside = {step.path for step in trace(network) if step.leaf and step.path.startswith("conv3_")}
+    told = {title.text.split("\n")[0] for title in picture.root.iter(f"{SVG}title") if title.text}
+    assert inside <= told and not [path for path in told if path.startswith("conv4_")]
+    assert list(picture.frames) == ["conv3_1", "conv3_2", "conv3_3", "conv3_4"]
+    # The fact sheet: 1,114,112 weights and batch norm of 9 times 128 channels; 873.5 M multiply-adds.
+    assert "64x56x56 to 128x28x28 · 1.12 M parameters · 873 M multiply-adds" in picture.words
+    assert "× 35" in read(draw(catalogue.network("resnet-152"), "conv4_x")).words
+
+
 @pytest.mark.parametrize(
     ("name", "repeats"),
     [
@@ -357,10 +485,13 @@ def test_the_heading_has_input_parameters_and_multiply_adds() -> None:
 NAMES = st.sampled_from(["a", "b", "conv1", "mixed_6b", "a_rather_long_name_for_a_layer", "W" * 9, "層"])
 KERNELS = st.sampled_from([1, 3, 5, 7, (1, 3), (7, 1)])
 LEAVES = st.one_of(
-    st.builds(Conv, st.just(8), KERNELS, norm=st.sampled_from([None, BatchNorm()])),
+    st.builds(
+        Conv, st.just(8), KERNELS, norm=st.sampled_from([None, BatchNorm()]),
+        act=st.sampled_from([None, ReLU(), PReLU(shared=True), Maxout(), Sigmoid()]),
+    ),
     st.builds(Conv, st.just(8), st.just(3), groups=st.sampled_from([2, 8])),
-    st.sampled_from([MaxPool(3), AvgPool(3), Identity()]),
-)
+    st.sampled_from([MaxPool(3), AvgPool(3), Identity(), Dropout(0.2)]),
+)  # fmt: skip
 
 
 def chains(inner: st.SearchStrategy, most: int = 3) -> st.SearchStrategy:
@@ -371,7 +502,9 @@ def containers(inner: st.SearchStrategy) -> st.SearchStrategy:
     """Whatever takes eight channels and gives eight."""
     concats = chains(inner, 4).map(lambda branches: {"branches": Concat(branches), "project": Conv(8, 1)})
     shortcuts = st.sampled_from([Identity(), ZeroPad(8), Conv(8, 1)]) | chains(LEAVES)
-    return chains(inner) | concats | st.builds(Residual, chains(inner), shortcuts, st.booleans())
+    highways = st.builds(Highway, inner | chains(inner), inner | chains(inner))
+    residuals = st.builds(Residual, chains(inner), shortcuts, st.sampled_from([None, ReLU()]))
+    return chains(inner) | concats | residuals | highways
 
 
 @st.composite
@@ -379,10 +512,11 @@ def networks(draw_from: st.DrawFn) -> Network:
     layers = draw_from(chains(st.recursive(LEAVES, containers, max_leaves=12), 8))
     head = {"gap": GlobalAvgPool(), "fc": Linear(CLASSES)}
     repeated = {f"r{number}": Conv(8, 3) for number in range(draw_from(st.sampled_from([0, 3, 9])))}
-    read_by = draw_from(st.sets(st.sampled_from(sorted([*layers, *repeated]))))
-    return Network(
-        "any", {**layers, **repeated, **head}, {name: head for name in sorted(read_by)}, (8, 16, 16)
-    )
+    trunk = Network("any", {**layers, **repeated, **head}, input=(8, 16, 16))
+    inside = [one for one in addresses(trunk) if one.split(".")[0] not in head]
+    read_by = draw_from(st.lists(st.sampled_from(inside), max_size=4, unique=True))
+    alone = [one for one in read_by if not any(other.startswith(f"{one}.") for other in read_by)]
+    return replace(trunk, heads={one: head for one in alone})
 
 
 @settings(max_examples=60, deadline=None)

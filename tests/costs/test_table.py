@@ -1,6 +1,7 @@
 """Tables against the papers' own: Table 1 of GoogLeNet, Table 1 of the residual networks, and their costs."""
 
 import re
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
@@ -13,8 +14,10 @@ from goingdeeper.errors import ShapeError, UsageError
 from goingdeeper.layers import (
     CLASSES,
     AvgPool,
+    BatchNorm,
     Concat,
     Conv,
+    Dropout,
     GlobalAvgPool,
     Identity,
     Linear,
@@ -213,6 +216,7 @@ def test_rows_by_layer_have_addresses_and_shapes_channels_first() -> None:
         "macs": 2_408_448,
         "receptive_field": 27,
         "depth": 1,
+        "activations": 16 * 28 * 28,
     }
     assert found["heads.4a.fc1"].layer == "linear 1024, bias, ReLU"
     assert found["pool1"].layer == "max pool 3x3/2, pad 0, ceil"
@@ -255,7 +259,9 @@ def test_another_input() -> None:
         table(catalogue.network("googlenet"), input=(3, 8, 8))
 
 
-@pytest.mark.parametrize("id", ["googlenet", "resnet-50", "resnet-34-c", "cifar-plain-20", "googlenet-naive"])
+@pytest.mark.parametrize(
+    "id", [name for name in catalogue.names() if "resnet" not in name or name in ("resnet-50", "resnet-34-c")]
+)
 @pytest.mark.parametrize("width", [80, 100, 130])
 def test_text_fits_the_terminal_and_keeps_exact_totals(id: str, width: int) -> None:
     network = catalogue.network(id)
@@ -332,7 +338,7 @@ def test_consecutive_numbers_from_1_make_a_stage() -> None:
 def test_blocks_that_differ_are_listed_in_runs() -> None:
     layers = {f"conv1_{i}": Conv(filters, 3) for i, filters in enumerate((8, 8, 16), start=1)}
     found = rows(Network("x", {**layers, "pool": GlobalAvgPool(), "fc": Linear(CLASSES)}))
-    assert found[0].layer == "[3x3, 8] x 2 ([3x3, 16] x 1)"
+    assert found[0].layer == "[3x3, 8] x 2 ([3x3, 16])"
 
 
 def test_html_is_one_well_formed_table_with_escaped_content() -> None:
@@ -367,3 +373,160 @@ def test_markdown_escapes_what_would_break_the_table() -> None:
 def test_unknown_words_suggest(given: dict, what: str) -> None:
     with pytest.raises(UsageError, match=what):
         table(catalogue.network("googlenet"), **given)
+
+
+# Simonyan and Zisserman 2014, Table 1: what stands between one max pool and the next.
+FILTERS = (64, 128, 256, 512, 512)
+VGG = {
+    "vgg-11": ["[3x3, 64]", "[3x3, 128]", *(f"[3x3, {width}] x 2" for width in FILTERS[2:])],
+    "vgg-13": [f"[3x3, {width}] x 2" for width in FILTERS],
+    "vgg-16-c": [f"[3x3, {width}] x 2" + f"<br>[1x1, {width}]" * (width > 128) for width in FILTERS],
+    "vgg-16": [f"[3x3, {width}] x {2 + (width > 128)}" for width in FILTERS],
+    "vgg-19": [f"[3x3, {width}] x {2 + 2 * (width > 128)}" for width in FILTERS],
+}
+
+
+@pytest.mark.parametrize("id", VGG)
+def test_vgg_reads_as_table_1(id: str) -> None:
+    found = [row for row in cells(catalogue.network(id)) if row["name"].startswith("conv")]
+    assert [row["layer"] for row in found] == VGG[id]
+    assert [row["output"].split("x")[0] for row in found] == ["224", "112", "56", "28", "14"]
+
+
+@pytest.mark.parametrize(
+    ("id", "rows"),
+    [
+        # Krizhevsky et al. 2012, Figure 2: two towers in conv2, conv4 and conv5.
+        ("alexnet", {"conv1": "conv 11x11/4, 96", "conv2": "conv 5x5, 256, 2 groups"}),
+        ("alexnet-ungrouped", {"conv2": "conv 5x5, 256"}),
+        # He et al. 2015, "Delving deep into rectifiers", Table 3.
+        ("prelu-net-a", {"conv1": "conv 7x7/2, 96", "conv2_x": "[3x3, 256] x 5"}),
+        ("prelu-net-b", {"conv4_x": "[3x3, 512] x 6", "spp": "spatial pyramid 7, 3, 2, 1"}),
+        ("prelu-net-c", {"conv2_x": "[3x3, 384] x 6", "conv4_x": "[3x3, 896] x 6"}),
+        # Goodfellow et al. 2013 and Romero et al. 2014, as released: widths are after the maximum.
+        ("maxout-cifar10", {"conv1": "conv 8x8, 96, maxout of 2", "fc1": "linear 500, maxout of 5"}),
+        ("fitnet-19", {
+            "conv1_x": "[3x3, 32, maxout of 2] x 3<br>[3x3, 48, maxout of 2] x 2",
+            "conv2_x": "[3x3, 80, maxout of 2] x 6",
+        }),
+        # Srivastava et al. 2015: alternating 3x3 and 1x1.
+        ("highway-19", {"conv2_x": "[3x3, 80]<br>[highway 3x3, 80] x 5"}),
+        ("highway-32", {
+            "conv1_x": "[3x3, 32]<br>[highway 1x1, 32; highway 3x3, 32] x 4<br>[highway 1x1, 32]",
+        }),
+        ("nin-cifar10", {"cccp6": "conv 1x1, 10", "pool3": "global average"}),
+        ("googlenet-torchvision", {"pool4": "max pool 2x2/2"}),
+    ],
+)  # fmt: skip
+def test_the_other_networks_read_as_their_papers(id: str, rows: dict[str, str]) -> None:
+    marked = {row["name"].split(" [")[0]: row["layer"] for row in cells(catalogue.network(id))}
+    assert {name: marked[name] for name in rows} == rows
+
+
+# Ioffe and Szegedy 2015, the appendix' table: #1x1, #3x3 reduce, #3x3, double #3x3 reduce, double #3x3,
+# pool proj; 4c and 4d have the projections of the released graph.
+BN_INCEPTION = {
+    "3a": ("28x28x256", "64", "64", "64", "64", "96", "32"),
+    "3b": ("28x28x320", "64", "64", "96", "64", "96", "64"),
+    "3c": ("14x14x576", "", "128", "160", "64", "96", ""),
+    "4a": ("14x14x576", "224", "64", "96", "96", "128", "128"),
+    "4c": ("14x14x576", "160", "128", "160", "128", "160", "96"),
+    "4e": ("7x7x1024", "", "128", "192", "192", "256", ""),
+    "5b": ("7x7x1024", "352", "192", "320", "192", "224", "128"),
+}
+
+
+@pytest.mark.parametrize("name", BN_INCEPTION)
+def test_bn_inception_reads_as_the_appendix(name: str) -> None:
+    [row] = [row for row in cells(catalogue.network("bn-inception-released")) if row["name"] == name]
+    columns = ("output", "#1x1", "#3x3 reduce", "#3x3", "double #3x3 reduce", "double #3x3", "pool proj")
+    assert tuple(row[column] for column in columns) == BN_INCEPTION[name]
+    pools = {"3c": "max pool", "4e": "max pool", "5b": "max pool"}
+    assert row["layer"].split("<br>")[-1] == pools.get(name, "avg pool")
+
+
+def test_layers_of_a_branch_that_differ_keep_a_column_each() -> None:
+    def module(second: int) -> Concat:
+        return Concat({"a": Conv(8, 1), "b": {"conv1": Conv(4, 3), "conv2": Conv(second, 3)}})
+
+    layers = {"m1": module(4), "m2": module(6), "pool": GlobalAvgPool(), "fc": Linear(CLASSES)}
+    first, second, *_ = cells(Network("pairs", layers))
+    assert (first["b conv1"], first["b conv2"], second["b conv2"]) == ("4", "4", "6")
+
+
+def test_inception_v3_is_told_in_words() -> None:
+    """Szegedy et al. 2015, Figures 5 to 7, with the released widths."""
+    found = {row["name"]: row["layer"].split("<br>") for row in cells(catalogue.network("inception-v3"))}
+    assert found["mixed7b"] == [
+        "1x1, 320",
+        "1x1, 384 -> {1x3, 384 \\| 3x1, 384}",
+        "1x1, 448 -> 3x3, 384 -> {1x3, 384 \\| 3x1, 384}",
+        "avg pool 3x3 -> 1x1, 192",
+    ]
+    assert found["mixed6b"][2] == "1x1, 128 -> 7x1, 128 -> 1x7, 128 -> 7x1, 128 -> 1x7, 192"
+    narrow = table(catalogue.network("inception-v3"), width=80).splitlines()
+    assert next(line for line in narrow if line.startswith("mixed6b")).split()[1:3] == ["1x1,", "192"]
+    assert "          -> 1x7, 192" in narrow  # the rest of a line is indented under it
+
+
+def test_heads_of_one_layer_share_a_part_and_say_what_they_read() -> None:
+    network = catalogue.network("dsn-cifar10")
+    found = cells(network)
+    start = next(place for place, row in enumerate(found) if row["name"].startswith("*heads"))
+    assert found[start]["name"] == "*heads: auxiliary heads of one layer, for training only*"
+    companions = {row["name"]: row["layer"] for row in found[start + 1 : start + 4]}
+    assert companions == {
+        f"{name}.conv": f"linear 10, reads {name} before its ReLU" for name in ("conv1", "conv2", "conv3")
+    }
+    # The fact sheet: 966,986 parameters, 3,547,496 in the training graph.
+    assert number(found[-1]["params"]) == 3_547_496
+    assert [row.params for row in rows(network) if row.path.startswith("heads.")] == [
+        1_966_090,
+        491_530,
+        122_890,
+    ]
+    assert [row.path for row in rows(network, "heads.conv2.conv")] == ["heads.conv2.conv"]
+
+
+def test_heads_within_a_block_say_what_they_read() -> None:
+    googlenet = catalogue.network("googlenet")
+    head = {"pool": GlobalAvgPool(), "fc": Linear(CLASSES)}
+    text = table(replace(googlenet, heads={"4a.5x5.conv": head, "4b.5x5.reduce.conv": head, "4c": head}))
+    assert "heads.4a.5x5.conv: auxiliary head, for training only, reads 4a.5x5.conv\n" in text
+    assert (
+        "heads.4b.5x5.reduce.conv: auxiliary head, for training only, reads 4b.5x5.reduce before its ReLU\n"
+        in text
+    )
+    assert "heads.4c: auxiliary head, for training only\n" in text
+
+
+SMALL = Network("small", {
+    "conv": Conv(4, 3, stride=2, norm=BatchNorm()),  # 4 x 8 x 8 = 256 values
+    "m": Concat({"a": Conv(2, 1), "b": {"c": Conv(3, 1), "d": Conv(5, 3)}}),  # (2 + 3 + 5) x 64 = 640
+    "drop": Dropout(0.5),  # 448
+    "pool": GlobalAvgPool(),  # 7
+    "fc": Linear(CLASSES),  # 3
+}, {"conv": {"pool": GlobalAvgPool(), "fc": Linear(CLASSES)}}, input=(3, 16, 16), classes=3)  # fmt: skip
+
+
+def test_activation_memory_by_hand() -> None:
+    assert [row.activations for row in rows(SMALL)] == [256, 640, 448, 7, 3, 4, 3]
+    assert [row.activations for row in rows(SMALL, "m")] == [128, 192, 320]
+    assert "activation_bytes" not in rows(SMALL)[0].data()
+    assert [row.data()["activation_bytes"] for row in rows(SMALL, batch=10)] == [
+        40 * values for values in (256, 640, 448, 7, 3, 4, 3)
+    ]
+    found = cells(SMALL, batch=1000)
+    memory = {row["name"].strip("*"): row["memory"].strip("*") for row in found}
+    assert memory["conv"] == "1.02 MB" and memory["m"] == "2.56 MB" and memory["sum"] == "28.0 kB"
+    assert memory["total"] == "5.42 MB" and memory["with heads"] == "5.44 MB"
+    assert "memory" not in cells(SMALL)[0]
+    assert "outputs of all layers for 1000 images in float32" in table(SMALL, batch=1000, width=None)
+    assert "for one image in float32" in table(SMALL, batch=1, width=None)
+    assert "  5.42 MB memory\n" in table(SMALL, batch=1000)
+
+
+@pytest.mark.parametrize(("batch", "said"), [(1, "1.08 kB"), (2, "2.15 kB"), (10**6, "1.08 GB")])
+def test_memory_in_three_digits(batch: int, said: str) -> None:
+    network = Network("one", {"fc": Linear(269)}, input=(1, 1, 1), classes=269)
+    assert cells(network, batch=batch)[0]["memory"] == said

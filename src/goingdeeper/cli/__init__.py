@@ -19,6 +19,8 @@ VERBS = {
     "list": ("show", "List the networks: paper, parameters, multiply-adds, input, published errors."),
     "show": ("show", "Show a network as its paper's table, or one block of it."),
     "draw": ("show", "Draw a network, or one block of it, as an SVG picture."),
+    "audit": ("audit", "Compare what the papers print with what is exact."),
+    "diff": ("diff", "Compare two networks, or two blocks, layer by layer."),
     "train": ("train", "Train a classifier on a folder of images."),
     "evaluate": ("use", "Score a trained run on labelled images."),
     "predict": ("use", "Classify images with a trained run."),

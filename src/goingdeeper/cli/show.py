@@ -30,7 +30,7 @@ def list_command(pattern: str, as_json: bool) -> None:
     from goingdeeper import catalogue
     from goingdeeper.costs.counts import cost
     from goingdeeper.costs.grid import rounded
-    from goingdeeper.published.networks import figures
+    from goingdeeper.published.networks import figures, ids
     from goingdeeper.published.results import published_error
 
     found = catalogue.names(pattern.lower())
@@ -38,14 +38,15 @@ def list_command(pattern: str, as_json: bool) -> None:
         part = f"*{pattern.lower()}*"
         hint = f"try '{part}'" if catalogue.names(part) else "`deeper list` shows all of them"
         raise UsageError(f"no network matches '{pattern}'; {hint}")
+    printed = {*ids()}  # a network of one's own has no published figures
     rows: list[dict[str, Any]] = []
     for name in found:
         network = catalogue.network(name)
         counted = cost(network)
-        error = published_error(name)
+        error = published_error(name) if name in printed else None
         rows.append({
             "id": name,
-            "paper": figures(name).reference,
+            "paper": figures(name).reference if name in printed else None,
             "input": list(network.input),
             "classes": network.classes,
             "params": counted.params,
@@ -59,7 +60,7 @@ def list_command(pattern: str, as_json: bool) -> None:
     cells = [
         {
             "network": row["id"],
-            "paper": row["paper"],
+            "paper": row["paper"] or "-",
             "input": f"{row['input'][2]}x{row['input'][1]}",
             "params": rounded(row["params"]),
             "macs": rounded(row["macs"]),
@@ -99,6 +100,9 @@ def _starred(error: str, source: str | None) -> str:
     show_default=True,
     help="How the table is written.",
 )
+@click.option(
+    "--batch", type=click.IntRange(1), metavar="IMAGES", help="Say what memory their layers' outputs take."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def show_command(
     network: str,
@@ -107,18 +111,23 @@ def show_command(
     size: int | None,
     classes: int | None,
     style: Literal["text", "markdown", "html"],
+    batch: int | None,
     as_json: bool,
 ) -> None:
-    """Show NETWORK as its paper's table, or the block at ADDRESS, such as 3a or conv3_1."""
+    """Show NETWORK as its paper's table, or the block at ADDRESS, such as 3a, conv3_1 or conv3_x.
+
+    What the network's sources do not say, and is inferred, stands in footnotes.
+    """
     from goingdeeper.costs.counts import cost
+    from goingdeeper.costs.footnotes import inferred
     from goingdeeper.costs.rows import rows
     from goingdeeper.costs.table import table
 
     described = _described(network, size, classes)
     if not as_json:
-        click.echo(table(described, address, by, style, width=_width()))
+        click.echo(table(described, address, by, style, width=_width(), batch=batch))
         return
-    found = rows(described, address, by)
+    found = rows(described, address, by, batch=batch)
     document: dict[str, Any] = {
         "id": described.name,
         "input": list(described.input),
@@ -141,6 +150,11 @@ def show_command(
             "heads": {},
             "params_with_heads": params,
         }
+    document["inferred"] = [
+        {"layer": one.layer or None, "detail": one.detail} for one in inferred(described, address)
+    ]
+    if batch is not None:
+        document |= {"batch": batch, "activation_bytes": sum(row.activation_bytes or 0 for row in found)}
     show_json({**document, "rows": [row.data() for row in found]})
 
 
@@ -154,7 +168,7 @@ def show_command(
 def draw_command(
     network: str, address: str | None, size: int | None, classes: int | None, out: Path | None, as_json: bool
 ) -> None:
-    """Draw NETWORK, or the block at ADDRESS as the papers draw it, as an SVG picture."""
+    """Draw NETWORK, or the block or stage at ADDRESS as the papers draw it, as an SVG picture."""
     from goingdeeper.costs.draw import draw
     from goingdeeper.runs.folder import write_whole
 
@@ -173,10 +187,10 @@ def draw_command(
 
 
 def _aligned(rows: list[dict[str, str]], width: int) -> list[str]:
-    """A heading and the rows; where they are too wide, protocols, tables, and then whole columns go."""
+    """A heading and the rows; where they are too wide, protocols and tables go, and then whole columns."""
     for column, short in (
-        ("published error", True), ("paper", True), ("input", False), ("published error", False),
-        ("paper", False), ("", False),
+        ("published error", True), ("paper", True), ("paper", False), ("input", False),
+        ("published error", False), ("", False),
     ):  # fmt: skip
         wide = {name: max(len(name), *(len(row[name]) for row in rows)) for name in rows[0]}
         if sum(wide.values()) + 2 * len(wide) - 2 <= width or not column:

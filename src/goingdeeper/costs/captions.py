@@ -28,7 +28,7 @@ from goingdeeper.layers import (
     ZeroPad,
     pair,
 )
-from goingdeeper.shapes import dims
+from goingdeeper.shapes import Shape, dims
 from goingdeeper.trace import Step
 
 
@@ -72,6 +72,12 @@ def label(step: Step, *, stacked: bool = False) -> tuple[str, ...]:
     return (", ".join(parts),)
 
 
+def details(step: Step, *, stacked: bool = False, close: bool = False) -> tuple[str, ...]:
+    """The lines in a layer's box: its label, then what comes with it; from afar only what is not ReLU."""
+    more = extras(step.layer) if close else _unusual(step.layer)
+    return (*label(step, stacked=stacked), *([more] if more else []))
+
+
 def extras(layer: Layer) -> str:
     """What comes with a layer: its bias or batch norm, and its activation."""
     if not isinstance(layer, Conv | Linear):
@@ -93,6 +99,17 @@ def activation(act: Activation | None) -> str:
             return "sigmoid"
         case None:
             return ""
+
+
+def reads(address: str, steps: Mapping[str, Step]) -> str:
+    """What a head is given, where its name does not say it: `reads conv1 before its ReLU`, `reads 4a.5x5`."""
+    if address in steps:
+        return f"reads {address}" if "." in address else ""
+    unit, _, part = address.rpartition(".")
+    layer = steps[unit].layer
+    norm = isinstance(layer, Conv) and part == "conv" and layer.norm
+    following = "batch norm" if norm else activation(layer.act) if isinstance(layer, Conv) else ""
+    return f"reads {unit}" + (f" before its {following}" if following and part != "act" else "")
 
 
 def kind(layer: Layer) -> str:
@@ -133,16 +150,16 @@ def tooltip(path: str, steps: Mapping[str, Step]) -> str:
     return "\n".join((
         path,
         what,
-        change(step),
+        change(step.shape_in, step.shape_out),
         f"{sums.params:,} parameters",
         f"{sums.macs:,} multiply-adds",
         f"receptive field {window(step.field.size)}",
     ))  # fmt: skip
 
 
-def change(step: Step) -> str:
+def change(shape_in: Shape, shape_out: Shape) -> str:
     """`192x28x28 to 256x28x28`"""
-    return f"{dims(step.shape_in)} to {dims(step.shape_out)}"
+    return f"{dims(shape_in)} to {dims(shape_out)}"
 
 
 def amounts(sums: Counts) -> list[str]:
@@ -158,6 +175,12 @@ def amount(number: int) -> str:
     return str(number)
 
 
+def size(count: int) -> str:
+    """Three digits and a unit of bytes: `12.8 MB`; k, M, G are 10^3, 10^6, 10^9."""
+    shown = amount(count)
+    return f"{shown}B" if shown[-1].isalpha() else f"{shown} B"
+
+
 def span(first: str, last: str) -> str:
     """`conv4_2…36` for conv4_2 to conv4_36."""
     if first == last:
@@ -171,6 +194,11 @@ def _stride(layer: Conv | MaxPool | AvgPool | ZeroPad) -> list[str]:
     return [f"/{layer.stride}"] if layer.stride > 1 else []
 
 
+def _unusual(layer: Layer) -> str:
+    act = layer.act if isinstance(layer, Conv | Linear) else None
+    return "" if isinstance(act, ReLU) else activation(act)
+
+
 def _block(layer: Layer) -> str:
     match layer:
         case Concat():
@@ -178,6 +206,6 @@ def _block(layer: Layer) -> str:
         case Residual():
             return "residual block" + (", then ReLU" if layer.act else "")
         case Highway():
-            return "highway layer"
+            return "highway layer: transform × gate + input × (1 − gate)"
         case _:
             return "chain"

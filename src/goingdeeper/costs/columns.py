@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from goingdeeper.costs.layout import Sheet, entry, runs, sheet, terminal, titled
+from goingdeeper.costs.captions import reads
+from goingdeeper.costs.layout import Entry, Sheet, entry, runs, sheet, terminal, titled
 from goingdeeper.costs.marks import NOTE, ROUND, Line, Part, Piece, down, stack, text_width
 from goingdeeper.layers import Layer, Network
 from goingdeeper.shapes import dims
@@ -24,14 +26,22 @@ GUTTER, TURN = 44.0, 10.0
 
 @dataclass(frozen=True)
 class Item:
-    """What stands in a column, and the head that reads it."""
+    """What stands in a column, and the heads that read it or what is within it."""
 
     piece: Piece
     head: Piece | None = None
+    entry: Entry | None = None
 
     @property
     def tail(self) -> float:
         return 26.0 if self.head else 10.0 if self.piece.note else 0.0
+
+    def fitted(self, left: float, right: float) -> Item:
+        """With its frame and its caption at the borders of its column."""
+        if not self.entry:
+            return self
+        piece = titled(self.entry, left, right)
+        return replace(self, piece=replace(piece, note=self.piece.note))
 
     def after(self, y: float, hanging: float) -> tuple[float, float, float]:
         """Its place in a column that has come to y, with heads down to `hanging`; then both after it."""
@@ -46,22 +56,37 @@ def whole(network: Network, steps: Mapping[str, Step]) -> Piece:
     """The network with its heads, in as few columns as give it the proportions of a page."""
     heads = [(f"heads.{name}", head) for name, head in network.heads]
     plain = sheet(steps, (*network.layers, *heads), close=False)
-    beside = {name: _head(plain, f"heads.{name}", head) for name, head in network.heads}
+    read: dict[str, list[tuple[str, Layer]]] = defaultdict(list)
+    for address, head in network.heads:
+        read[address.partition(".")[0]].append((address, head))
+    beside = {name: _heads(plain, heads) for name, heads in read.items()}
     found = runs(plain, "", network.layers, frozenset(beside))
-    entries = [entry(plain, "", run) for run in found]
-    left, right = max(one.left for one in entries), max(one.inside.right for one in entries)
     items = [Item(terminal(f"input {dims(network.input)}"))]
-    items += [
-        Item(titled(one, left, right), beside.get(run[-1][0]))
-        for one, run in zip(entries, found, strict=True)
-    ]
+    for run in found:
+        one = entry(plain, "", run)
+        items.append(Item(titled(one, one.left, one.inside.right), beside.get(run[-1][0]), one))
     items[-1] = replace(items[-1], piece=replace(items[-1].piece, note=""))
     return _page([*items, Item(terminal(f"output {network.classes}", arrow=True))])
 
 
-def _head(plain: Sheet, path: str, layer: Layer) -> Piece:
-    one = entry(plain, "", ((path, layer),))
-    return stack([titled(one, one.left, one.inside.right), terminal("output", arrow=True)])
+def _heads(plain: Sheet, heads: Sequence[tuple[str, Layer]]) -> Piece:
+    """The heads on one layer side by side; the first is on the axis."""
+    first, *others = (_head(plain, address, head) for address, head in heads)
+    parts: list[Part] = [(0.0, 0.0, first)]
+    right, height = first.right, first.height
+    for other in others:
+        x = right + GUTTER / 2 + other.left
+        parts += [(0.0, 0.0, Line(((0, -ROUND), (x, -ROUND), (x, 0)))), (x, 0.0, other)]
+        right, height = x + other.right, max(height, other.height)
+    return Piece(first.left, right, height, tuple(parts))
+
+
+def _head(plain: Sheet, address: str, layer: Layer) -> Piece:
+    one = entry(plain, "", ((f"heads.{address}", layer),))
+    said = reads(address, plain.steps)
+    above = Piece(0.0, 6 + text_width(said, NOTE), 22.0, tuple(down(0, 22.0, note=said)))
+    framed = titled(one, one.left, one.inside.right)
+    return stack([*([above] if said else []), framed, terminal("output", arrow=True)])
 
 
 def _page(items: Sequence[Item]) -> Piece:
@@ -90,6 +115,10 @@ def _fill(items: Sequence[Item], limit: float) -> list[list[Item]]:
 
 def _column(items: Sequence[Item]) -> Piece:
     parts: list[Part] = []
+    entries = [item.entry for item in items if item.entry]
+    left = max((one.left for one in entries), default=0.0)
+    right = max((one.inside.right for one in entries), default=0.0)
+    items = [item.fitted(left, right) for item in items]
     left = max(item.piece.left for item in items)
     right = max(max(item.piece.right, 6 + text_width(item.piece.note, NOTE)) for item in items)
     wide = right

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import groupby
 
 from goingdeeper.costs.captions import activation, extras
 from goingdeeper.layers import (
@@ -70,9 +69,9 @@ def stage_lines(blocks: Named) -> tuple[str, ...]:
 
     `[1x1, 128; 3x3, 128; 1x1, 512] x 4` and `first: /2 in conv1, projection 1x1/2`.
     """
-    runs = [(body, len(list(same))) for body, same in groupby(_repeated(block) for _, block in blocks)]
+    runs = _runs([_repeated(block) for _, block in blocks])
     doings = [_doing(block) for _, block in blocks]
-    return (*(f"[{body}] x {count}" for body, count in runs), *_doings(doings))
+    return (*(f"[{body}]" + (f" x {count}" if count > 1 else "") for body, count in runs), *_doings(doings))
 
 
 def shortcut(layer: Layer) -> str:
@@ -167,6 +166,22 @@ def _repeated(block: Layer) -> str:
             return "; ".join(_plainly(inner, stride=False) for _, inner in block.layers)
         case _:
             return _plainly(block, stride=False)
+
+
+def _runs(bodies: list[str]) -> Iterator[tuple[str, int]]:
+    """Equal neighbours, or pairs that take turns as in Highway-32, with how often they come."""
+    place = 0
+    while place < len(bodies):
+        for period in (1, 2):
+            one, count = bodies[place : place + period], 1
+            while bodies[place + count * period : place + (count + 1) * period] == one:
+                count += 1
+            if count > 1:
+                break
+        else:
+            one = one[:1]
+        yield "; ".join(one), count
+        place += count * len(one)
 
 
 def _doing(block: Layer) -> str:

@@ -10,8 +10,9 @@ from goingdeeper.catalogue import described
 from goingdeeper.costs.captions import amount, amounts, change
 from goingdeeper.costs.columns import whole
 from goingdeeper.costs.counts import cost, total, within
-from goingdeeper.costs.layout import block
-from goingdeeper.costs.marks import LABEL, NOTE, Box, Frame, Line, Mark, Piece, Plus, Text, placed, text_width
+from goingdeeper.costs.layout import block, stage
+from goingdeeper.costs.marks import LABEL, NOTE, Box, Frame, Line, Mark, Piece, Sign, Text, placed, text_width
+from goingdeeper.costs.rows import stages
 from goingdeeper.costs.svg import QUIET, sample, shape, svg, text
 from goingdeeper.layers import Network
 from goingdeeper.shapes import dims
@@ -30,6 +31,8 @@ LEGEND = {
     "other": "{}",
     "join": "concatenation",
     "plus": "addition",
+    "times": "multiplication",
+    "gate": "gate, between 0 and 1",
     "shortcut": "shortcut",
     "padded": "zero-padding shortcut",
 }
@@ -40,7 +43,7 @@ Cell = TypeVar("Cell")
 def draw(
     network: Network | str, address: str | None = None, input: tuple[int, int, int] | None = None
 ) -> str:
-    """An SVG document of the network with its heads, or close up of the block at `address`.
+    """An SVG document of the network with its heads, or close up of the block or stage at `address`.
 
     input: (channels, height, width) in pixels, the network's own unless given. Many equal blocks in a row
     are drawn once, with their number. Raises UsageError for an unknown address, ShapeError where shapes
@@ -48,13 +51,16 @@ def draw(
     """
     network = described(network)
     network = network if input is None else replace_input(network, input)
-    layer = None if address is None else find(network, address)
+    blocks = () if address in dict(network.layers) else dict(stages(network.layers)).get(address or "", ())
+    layer = None if address is None or blocks else find(network, address)
     steps = {step.path: step for step in trace(network)}
-    if address is None or layer is None:
+    if address is None:
         return _page(network.name, _facts(network), whole(network, steps))
-    inside = total(step for step in steps.values() if within(step.path, address))
-    facts = [change(steps[address]), *amounts(inside)]
-    return _page(f"{network.name} {address}", facts, block(address, layer, steps))
+    paths = [address] if layer else [name for name, _ in blocks]
+    inside = total(step for step in steps.values() if any(within(step.path, path) for path in paths))
+    facts = [change(steps[paths[0]].shape_in, steps[paths[-1]].shape_out), *amounts(inside)]
+    drawing = block(address, layer, steps) if layer else stage(blocks, steps)
+    return _page(f"{network.name} {address}", facts, drawing)
 
 
 def _facts(network: Network) -> list[str]:
@@ -79,7 +85,7 @@ def _page(title: str, facts: list[str], drawing: Piece) -> str:
     for row, cells in enumerate(above):
         line = " · ".join(fact for _, fact in cells)
         shapes.append(text(MARGIN, MARGIN + 40 + 18 * row, Text(line, LABEL), QUIET))
-    for kind in (Frame, Line, Box, Plus, Text):
+    for kind in (Frame, Line, Box, Sign, Text):
         shapes += [shape(axis + x, top + y, mark) for x, y, mark in marks if isinstance(mark, kind)]
     for row, samples in enumerate(below):
         y = bottom + 20 * row
@@ -110,8 +116,8 @@ def _legend(marks: Iterable[tuple[float, float, Mark]]) -> list[tuple[str, str]]
                 seen[mark.kind].add(mark.lines[0].split()[0])
             case Line():
                 seen[mark.look].add("")
-            case Plus():
-                seen["plus"].add("")
+            case Sign():
+                seen[mark.kind].add("")
     return [
         (look, words.format(", ".join(sorted(seen[look])))) for look, words in LEGEND.items() if look in seen
     ]

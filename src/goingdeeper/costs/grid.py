@@ -60,8 +60,8 @@ def text(grid: Grid, width: int | None = None) -> str:
         notes.append("K, M, G: 10^3, 10^6, 10^9")
     if gone:
         notes.append(f"left out for want of room: {', '.join(column.header for column in spare[:gone])}")
-    folded = [line for note in notes for line in wrap(note, width or 1000)]
-    return "\n".join([grid.title, "", *lines, *_sums(grid), *([""] if folded else []), *folded])
+    title, *folded = ("\n".join(wrap(line, width or 1000)) for line in (grid.title, *notes))
+    return "\n".join([title, "", *lines, *_sums(grid), *([""] if folded else []), *folded])
 
 
 def markdown(grid: Grid) -> str:
@@ -159,9 +159,7 @@ def _body(grid: Grid, show: Callable[[Cell], str], gap: int) -> list[str]:
 
 def _sums(grid: Grid) -> Iterator[str]:
     """The totals in full, a line each: `total  6,998,552 params  1,582,671,872 macs`."""
-    counted = [
-        index for index in range(len(grid.columns)) if any(isinstance(row[index], int) for row in grid.totals)
-    ]
+    counted = [index for index in range(1, len(grid.columns)) if any(row[index] for row in grid.totals)]
     sizes = [max(len(_exactly(row[index])) for row in grid.totals) for index in (0, *counted)]
     for row in grid.totals:
         sums = [

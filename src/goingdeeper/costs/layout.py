@@ -3,40 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from goingdeeper.costs.captions import extras, kind, label, span, tooltip
+from goingdeeper.costs.captions import details, kind, span, tooltip
+from goingdeeper.costs.gates import gated
 from goingdeeper.costs.marks import (
     LABEL,
+    LEAD,
     NOTE,
     NOTED,
-    PLUS,
     ROUND,
     SHEETS,
+    SIDE,
+    SIGN,
     Box,
     Flow,
     Frame,
     Line,
     Part,
     Piece,
-    Plus,
+    Sign,
     Text,
     down,
     stack,
     text_width,
 )
-from goingdeeper.layers import Chain, Concat, Identity, Layer, Named, Residual, ZeroPad, children
+from goingdeeper.layers import Chain, Concat, Highway, Identity, Layer, Named, Residual, ZeroPad, children
 from goingdeeper.shapes import dims
 from goingdeeper.trace import Step
 
 RUN = 6
 """So many equal blocks in a row, or more, are drawn once."""
-
-LEAD = 14.0
-"""Length of the arrow into a box."""
-
-SIDE = 14.0
-"""Distance of a shortcut from what it goes round."""
 
 
 @dataclass(frozen=True)
@@ -61,12 +58,10 @@ def sheet(steps: Mapping[str, Step], layers: Named, *, close: bool) -> Sheet:
     widths = {False: 104.0, True: 64.0}
     for path, stacked in (leaf for name, layer in layers for leaf in _leaves(name, layer, False, close)):
         step = steps[path]
-        needs = [text_width(line, LABEL) + 10 for line in label(step, stacked=stacked)]
+        first, *more = details(step, stacked=stacked, close=close)
+        needs = [text_width(first, LABEL) + 10, *(text_width(line, NOTE) + 14 for line in more)]
         if close:
-            needs += [
-                text_width(extras(step.layer), NOTE) + 14,
-                2 * text_width(dims(step.shape_out), NOTE) + 12,
-            ]
+            needs.append(2 * text_width(dims(step.shape_out), NOTE) + 12)
         widths[stacked] = max(widths[stacked], *needs)
     return Sheet(steps, close, widths[False], widths[True])
 
@@ -75,7 +70,8 @@ def _leaves(path: str, layer: Layer, stacked: bool, close: bool) -> Iterator[tup
     """Paths of the leaves, and whether they are stacked."""
     inner = children(layer)
     for name, part in inner:
-        across = isinstance(layer, Concat) or (isinstance(layer, Residual) and name == "shortcut")
+        beside = "shortcut" if isinstance(layer, Residual) else "gate"
+        across = isinstance(layer, Concat) or (isinstance(layer, Residual | Highway) and name == beside)
         yield from _leaves(f"{path}.{name}", part, stacked or (across and not close), close)
     if not inner:
         yield path, stacked
@@ -89,6 +85,17 @@ def block(address: str, layer: Layer, steps: Mapping[str, Step]) -> Piece:
     return stack([terminal(f"input {dims(step.shape_in)}"), inside, end])
 
 
+def stage(blocks: Named, steps: Mapping[str, Step]) -> Piece:
+    """Blocks of the trunk in a row close up, each with its name; many equal ones are drawn once."""
+    large = sheet(steps, blocks, close=True)
+    entries = [entry(large, "", run) for run in runs(large, "", blocks)]
+    left, right = max(one.left for one in entries), max(one.inside.right for one in entries)
+    first, last = steps[blocks[0][0]], steps[blocks[-1][0]]
+    start, end = f"input {dims(first.shape_in)}", f"output {dims(last.shape_out)}"
+    framed = stack([titled(one, left, right) for one in entries], NOTED)
+    return stack([terminal(start), framed, terminal(end, arrow=True)])
+
+
 def piece(sheet: Sheet, path: str, layer: Layer, stacked: bool = False, look: Flow = "flow") -> Piece:
     """A layer with the arrow that leads into it, and all that is inside it."""
     match layer:
@@ -98,17 +105,17 @@ def piece(sheet: Sheet, path: str, layer: Layer, stacked: bool = False, look: Fl
             return _concat(sheet, path, layer)
         case Residual():
             return _residual(sheet, path, layer, stacked)
+        case Highway():
+            return _highway(sheet, path, layer, stacked)
         case _:
             return _leaf(sheet, path, stacked, look)
 
 
 def _leaf(sheet: Sheet, path: str, stacked: bool, look: Flow) -> Piece:
     step = sheet.steps[path]
-    lines = label(step, stacked=stacked)
-    if sheet.close and extras(step.layer):
-        lines = (*lines, extras(step.layer))
+    lines = details(step, stacked=stacked, close=sheet.close)
     wide = sheet.stacked_width if stacked else sheet.width
-    high = 36.0 if stacked or sheet.close else 24.0
+    high = max(36.0 if stacked or sheet.close else 24.0, 8.0 + 14 * len(lines))
     box = Box(wide, high, kind(step.layer), lines, tooltip(path, sheet.steps))
     parts = ((0.0, 0.0, Line(((0, 0), (0, LEAD)), look, arrow=True)), (-wide / 2, LEAD, box))
     return Piece(wide / 2, wide / 2, LEAD + high, parts, _note(step))
@@ -153,12 +160,12 @@ def _residual(sheet: Sheet, path: str, layer: Residual, stacked: bool) -> Piece:
     x = body.right + SIDE + side.left
     start = ROUND
     end = start + body.height
-    plus = max(end + sheet.between + LEAD + PLUS, start + side.height + 2 * ROUND + LEAD)
+    plus = max(end + sheet.between + LEAD + SIGN, start + side.height + 2 * ROUND + LEAD)
     note = body.note if sheet.close else ""
     parts: list[Part] = [*down(0, start), (0.0, start, body)]
-    parts += down(end, plus - PLUS - end, arrow=True, note=note)
+    parts += down(end, plus - SIGN - end, arrow=True, note=note)
     right = x + side.right
-    back = ((x, plus), (PLUS, plus))
+    back = ((x, plus), (SIGN, plus))
     if plain:
         tip = tooltip(around, sheet.steps)
         parts.append((0.0, 0.0, Line(((0, start), (x, start), *back), look, arrow=True, tip=tip)))
@@ -170,12 +177,20 @@ def _residual(sheet: Sheet, path: str, layer: Residual, stacked: bool) -> Piece:
         parts.append((0.0, 0.0, Line(((0, start), (x, start), (x, y)), look)))
         parts.append((x, y, side))
         parts.append((0.0, 0.0, Line(((x, y + side.height), *back), look, arrow=True)))
-    parts.append((0.0, plus, Plus(tooltip(path, sheet.steps))))
-    height = plus + PLUS
+    parts.append((0.0, plus, Sign("plus", tooltip(path, sheet.steps))))
+    height = plus + SIGN
     if sheet.close and layer.act:
         parts += down(height, 18.0, note="ReLU")
         height += 18
     return Piece(body.left, right, height, tuple(parts), _note(sheet.steps[path]))
+
+
+def _highway(sheet: Sheet, path: str, layer: Highway, stacked: bool) -> Piece:
+    transform = piece(sheet, f"{path}.transform", layer.transform, stacked)
+    gate = piece(sheet, f"{path}.gate", layer.gate, stacked or not sheet.close)
+    if not sheet.close:
+        transform, gate = replace(transform, note=""), replace(gate, note="")
+    return gated(transform, gate, sheet.between, tooltip(path, sheet.steps))
 
 
 def runs(sheet: Sheet, path: str, layers: Named, ends: frozenset[str] = frozenset()) -> list[Named]:
@@ -231,6 +246,8 @@ def _clearance(layer: Layer) -> float:
             return _clearance(layer.layers[0][1])
         case Residual():
             return max(2.0, _clearance(layer.body[0][1]) - ROUND)
+        case Highway():
+            return 2.0
         case _:
             return 8.0
 

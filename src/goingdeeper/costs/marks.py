@@ -12,8 +12,14 @@ LABEL, NOTE = 12.0, 11.0
 ROUND = 6.0
 """Radius at which lines turn."""
 
-PLUS = 8.5
-"""Radius of the sign of addition."""
+SIGN = 8.5
+"""Radius of the signs of addition and multiplication."""
+
+LEAD = 14.0
+"""Length of the arrow into a box."""
+
+SIDE = 14.0
+"""Distance of a shortcut from what it goes round."""
 
 SHEETS = 6.0
 """How far the sheets behind a repeated block show."""
@@ -21,7 +27,7 @@ SHEETS = 6.0
 NOTED = 14.0
 """Length of line that has room for a shape beside it."""
 
-Flow: TypeAlias = Literal["flow", "shortcut", "padded"]
+Flow: TypeAlias = Literal["flow", "shortcut", "padded", "gate"]
 Point: TypeAlias = tuple[float, float]
 
 
@@ -47,9 +53,10 @@ class Frame:
 
 
 @dataclass(frozen=True)
-class Plus:
-    """An addition, about its centre."""
+class Sign:
+    """An addition or a multiplication, about its centre."""
 
+    kind: Literal["plus", "times"]
     tip: str
 
 
@@ -71,7 +78,7 @@ class Text:
     anchor: Literal["start", "middle", "end"] = "start"
 
 
-Mark: TypeAlias = Box | Frame | Plus | Line | Text
+Mark: TypeAlias = Box | Frame | Sign | Line | Text
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final, Literal, TypeAlias, get_args
 
+from goingdeeper.costs.captions import reads
 from goingdeeper.costs.counts import Counts, counts
 from goingdeeper.costs.describe import depth, describe, describe_fully, leaves, stage_lines
 from goingdeeper.edits import rewrite, rewrite_layer
@@ -18,6 +19,9 @@ from goingdeeper.trace import Step, find, trace
 By: TypeAlias = Literal["stage", "block", "layer"]
 BY: Final[tuple[By, ...]] = get_args(By)
 
+FLOAT32 = 4
+"""Bytes of one value."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -25,7 +29,8 @@ class Row:
 
     path: an address, or a stage such as `conv2_x`. layer: what it is, in words. Shapes are (channels,
     height, width) or (features,). params, macs: sums over the row. receptive_field: pixels of the input,
-    (height, width) where they differ. depth: layers with weights on the longest path.
+    (height, width) where they differ. depth: layers with weights on the longest path. activations: values
+    that its layers put out for one image; activation_bytes: those of the batch asked for, in float32.
     """
 
     path: str
@@ -36,10 +41,13 @@ class Row:
     macs: int
     receptive_field: int | Pair
     depth: int
+    activations: int
+    activation_bytes: int | None = None
 
     def data(self) -> dict[str, Any]:
-        """The fields by name, for JSON."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        """The fields by name, for JSON; without a batch there is no `activation_bytes`."""
+        found = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in found.items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -55,28 +63,44 @@ class Entry:
         """Whether it stands for blocks in a row instead of one layer."""
         return self.name not in dict(self.layers)
 
+    @property
+    def paths(self) -> list[str]:
+        """The full addresses of its layers."""
+        above = self.row.path.removesuffix(self.name)
+        return [above + name for name, _ in self.layers]
+
 
 @dataclass(frozen=True)
 class Section:
-    """The trunk, one head, or the block that was asked for, with what it sums to."""
+    """The trunk, one head, or the block that was asked for, with what it sums to; `title` is a head's."""
 
-    address: str
+    title: str
     entries: tuple[Entry, ...]
     counts: Counts
     depth: int
 
 
 def rows(
-    network: Network, address: str | None = None, by: By = "stage", input: tuple[int, int, int] | None = None
+    network: Network,
+    address: str | None = None,
+    by: By = "stage",
+    input: tuple[int, int, int] | None = None,
+    batch: int | None = None,
 ) -> list[Row]:
     """The rows of the whole network, heads last, or of the block or stage at an address.
 
     by: "stage" joins consecutive blocks `conv2_1`, `conv2_2`, ... to `conv2_x`; "block" has a row for each
     name; "layer" one for each layer. Within a block "stage" has its layers, too.
-    input: (channels, height, width), the network's own unless given. Raises UsageError for an unknown
-    address or `by`, ShapeError for an input that does not fit.
+    input: (channels, height, width), the network's own unless given. batch: images, for activation_bytes.
+    Raises UsageError for an unknown address or `by`, ShapeError for an input that does not fit.
     """
-    return [entry.row for section in sections(network, address, by, input) for entry in section.entries]
+    found = [entry.row for section in sections(network, address, by, input) for entry in section.entries]
+    return found if batch is None else [taking(row, batch) for row in found]
+
+
+def taking(row: Row, batch: int) -> Row:
+    """The row with the bytes that its outputs take for so many images."""
+    return replace(row, activation_bytes=FLOAT32 * batch * row.activations)
 
 
 def sections(
@@ -88,19 +112,33 @@ def sections(
     steps = trace(network, input)
     network = _with_numbers(network)
     if address is None:
-        inside = [("", network.layers)]
-        for name, head in network.heads:
-            inside.append((f"heads.{name}", children(head)) if children(head) else ("heads", ((name, head),)))
-    elif address in (found := dict(stages(network.layers))) and address not in dict(network.layers):
-        return [_section(steps, address, found[address], "", "block" if by == "stage" else by)]
-    else:
-        layer = find(network, address)
-        if isinstance(layer, LEAVES):
-            above, _, name = address.rpartition(".")
-            return [_section(steps, address, ((name, layer),), above, "layer")]
-        inside = [(address, children(layer))]
-        by = "layer" if by == "stage" else by
-    return [_section(steps, start, layers, start, by) for start, layers in inside]
+        return [_section(steps, "", network.layers, "", by), *_heads(steps, network, by)]
+    if address in (found := dict(stages(network.layers))) and address not in dict(network.layers):
+        return [_section(steps, "", found[address], "", "block" if by == "stage" else by)]
+    layer = find(network, address)
+    if isinstance(layer, LEAVES):
+        above, _, name = address.rpartition(".")
+        return [_section(steps, "", ((name, layer),), above, "layer")]
+    return [_section(steps, "", children(layer), address, "layer" if by == "stage" else by)]
+
+
+def _heads(steps: tuple[Step, ...], network: Network, by: By) -> Iterator[Section]:
+    """A section for each head; those of one layer share the last."""
+    here = {step.path: step for step in steps}
+    for name, head in network.heads:
+        if children(head):
+            title = f"heads.{name}: auxiliary head, for training only"
+            title = ", ".join(filter(None, (title, reads(name, here))))
+            yield _section(steps, title, children(head), f"heads.{name}", by)
+    if single := tuple((name, head) for name, head in network.heads if not children(head)):
+        title = "heads: auxiliary heads of one layer, for training only"
+        section = _section(steps, title, single, "heads", by)
+        yield replace(section, entries=tuple(_reading(entry, here) for entry in section.entries))
+
+
+def _reading(entry: Entry, here: Mapping[str, Step]) -> Entry:
+    words = ", ".join(filter(None, (entry.row.layer, reads(entry.name, here))))
+    return replace(entry, row=replace(entry.row, layer=words))
 
 
 def stages(layers: Named) -> list[tuple[str, Named]]:
@@ -136,7 +174,7 @@ def _with_numbers(network: Network) -> Network:
     return replace(rewrite(network, edit), heads=heads)
 
 
-def _section(steps: tuple[Step, ...], address: str, layers: Named, prefix: str, by: By) -> Section:
+def _section(steps: tuple[Step, ...], title: str, layers: Named, prefix: str, by: By) -> Section:
     prefix = f"{prefix}." if prefix else ""
     here = {step.path: step for step in steps}
     sums = _sums(steps)
@@ -162,10 +200,11 @@ def _section(steps: tuple[Step, ...], address: str, layers: Named, prefix: str, 
             total.macs,
             height if height == width else (height, width),
             sum(depth(layer) for _, layer in members),
+            total.activations,
         )
         entries.append(Entry(name, members, row))
     total = sum((sums[prefix + name] for name, _ in layers), Counts())
-    return Section(address, tuple(entries), total, sum(depth(layer) for _, layer in layers))
+    return Section(title, tuple(entries), total, sum(depth(layer) for _, layer in layers))
 
 
 def _words(name: str, members: Named, by: By) -> str:

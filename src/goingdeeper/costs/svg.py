@@ -8,16 +8,16 @@ from html import escape
 from goingdeeper.costs.marks import (
     LABEL,
     NOTE,
-    PLUS,
     ROUND,
     SHEETS,
+    SIGN,
     Box,
     Flow,
     Frame,
     Line,
     Mark,
-    Plus,
     Point,
+    Sign,
     Text,
 )
 
@@ -40,6 +40,7 @@ LINES: dict[Flow, tuple[str, str]] = {
     "flow": (QUIET, ""),
     "shortcut": ("#8a3f6b", ' stroke-width="1.6"'),
     "padded": ("#8a3f6b", ' stroke-width="1.6" stroke-dasharray="4 3"'),
+    "gate": ("#00795a", ' stroke-width="1.6"'),
 }
 
 
@@ -64,8 +65,8 @@ def shape(x: float, y: float, mark: Mark) -> str:
             return _box(x, y, mark)
         case Frame():
             return _frame(x, y, mark)
-        case Plus():
-            return _plus(x, y, mark.tip)
+        case Sign():
+            return _sign(x, y, mark.kind, mark.tip)
         case Line():
             return _line([(x + dx, y + dy) for dx, dy in mark.points], mark)
         case Text():
@@ -76,7 +77,7 @@ def sample(x: float, y: float, look: str) -> str:
     """What the legend shows of a look, 24 pixels wide and 14 high."""
     if look in LINES:
         return _line([(x, y + 7), (x + 24, y + 7)], Line((), look))
-    return _plus(x + 12, y + 7) if look == "plus" else _rect(x, y, 24, 14, look)
+    return _sign(x + 12, y + 7, look) if look in ("plus", "times") else _rect(x, y, 24, 14, look)
 
 
 def text(x: float, y: float, line: Text, colour: str = INK) -> str:
@@ -106,12 +107,18 @@ def _frame(x: float, y: float, frame: Frame) -> str:
     return f"<g>{_tip(frame.tip)}{''.join(sheets)}{_rect(x, y, frame.width, frame.height, 'frame')}</g>"
 
 
-def _plus(x: float, y: float, tip: str = "") -> str:
-    arm = PLUS - 4
-    return (
-        f'<g {COLOURS["join"]} stroke-width="1.4">{_tip(tip)}<circle cx="{_n(x)}" cy="{_n(y)}" r="{PLUS:g}"/>'
-        f'<path d="M{_n(x - arm)} {_n(y)}h{_n(2 * arm)}M{_n(x)} {_n(y - arm)}v{_n(2 * arm)}"/></g>'
-    )
+def _sign(x: float, y: float, kind: str, tip: str = "") -> str:
+    arm = SIGN - 4
+    if kind == "plus":
+        strokes = f"M{_n(x - arm)} {_n(y)}h{_n(2 * arm)}M{_n(x)} {_n(y - arm)}v{_n(2 * arm)}"
+    else:
+        arm *= 0.75
+        strokes = (
+            f"M{_n(x - arm)} {_n(y - arm)}l{_n(2 * arm)} {_n(2 * arm)}"
+            f"M{_n(x - arm)} {_n(y + arm)}l{_n(2 * arm)} {_n(-2 * arm)}"
+        )
+    circle = f'<circle cx="{_n(x)}" cy="{_n(y)}" r="{SIGN:g}"/>'
+    return f'<g {COLOURS["join"]} stroke-width="1.4">{_tip(tip)}{circle}<path d="{strokes}"/></g>'
 
 
 def _line(points: list[Point], line: Line) -> str:

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import re
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from textwrap import wrap
 from typing import Literal, TypeAlias
 
 from goingdeeper.catalogue import described
 from goingdeeper.costs import grid
+from goingdeeper.costs.captions import size
 from goingdeeper.costs.describe import describe, leaves, lines, stage_lines, window
+from goingdeeper.costs.footnotes import concerns, inferred, made_up
 from goingdeeper.costs.grid import Cell, Column, Grid, Part
-from goingdeeper.costs.rows import By, Entry, Section, sections
+from goingdeeper.costs.rows import FLOAT32, By, Entry, Section, sections
 from goingdeeper.errors import unknown
-from goingdeeper.layers import AvgPool, Chain, Concat, Conv, MaxPool, Network, children
+from goingdeeper.layers import AvgPool, Chain, Concat, Conv, MaxPool, Network, Width, children
 from goingdeeper.shapes import Shape
 
 Style: TypeAlias = Literal["text", "markdown", "html"]
 
-LONGEST = 60
-"""Characters of a line in the layer column."""
+LONGEST = (60, 46, 32, 14, 12)
+"""Characters of a line in the layer column, and fewer where the table would be too wide."""
 
 MOST_COLUMNS = 8
 """A module with more convolutions than this is told in words instead of columns."""
@@ -34,19 +38,28 @@ def table(
     style: Style = "text",
     input: tuple[int, int, int] | None = None,
     width: int | None = 100,
+    batch: int | None = None,
 ) -> str:
     """A network, or one block of it, as the papers print theirs.
 
     Modules of branches get a column for each branch's filters, stages of equal blocks one row. by: "stage",
     "block" or "layer", see `rows`. input: (channels, height, width), the network's own unless given. width:
-    characters that plain text may take, None for any. Raises as `rows` does, and UsageError for an unknown
-    style.
+    characters that plain text may take, None for any. batch: images, for a column of the memory that the
+    layers' outputs take. What a published network's sources do not say stands in footnotes. Raises as `rows`
+    does, and UsageError for an unknown style.
     """
     found = described(network)
-    styles = {"text": lambda made: grid.text(made, width), "markdown": grid.markdown, "html": grid.html}
+    styles = ("text", "markdown", "html")
     if style not in styles:
         raise unknown("style", style, styles, f"there are {', '.join(styles)}")
-    return styles[style](_grid(found, address, sections(found, address, by, input), by))
+    parts = sections(found, address, by, input)
+    made = (_grid(found, address, parts, by, batch, longest) for longest in LONGEST)
+    if style != "text":
+        return {"markdown": grid.markdown, "html": grid.html}[style](next(made))
+    texts = [grid.text(next(made), width)]
+    while width is not None and len(texts) < len(LONGEST) and max(map(len, texts[-1].splitlines())) > width:
+        texts.append(grid.text(next(made), width))
+    return texts[-1]
 
 
 def shown(shape: Shape) -> str:
@@ -54,8 +67,17 @@ def shown(shape: Shape) -> str:
     return "x".join(str(size) for size in (*shape[1:], shape[0]))
 
 
-def _grid(network: Network, address: str | None, parts: list[Section], by: By) -> Grid:
+def _grid(
+    network: Network, address: str | None, parts: list[Section], by: By, batch: int | None, longest: int
+) -> Grid:
     trunk, *heads = parts
+    notes = inferred(network, address)
+    entries = [entry for section in parts for entry in section.entries]
+    # One detail may be about several layers: then it has one number.
+    marked = dict.fromkeys(
+        one.detail for one in notes if any(concerns(one, entry.paths) for entry in entries)
+    )
+    numbers = {detail: number for number, detail in enumerate(marked, 1)}
     modules = [
         layer
         for entry in trunk.entries
@@ -67,23 +89,30 @@ def _grid(network: Network, address: str | None, parts: list[Section], by: By) -
         Column("name"),
         Column("layer"),
         Column("output"),
-        *([Column("depth", right=True, spare=1)] if branches else []),
-        *(Column(_heading(path), right=True) for path in branches),
-        Column("params", right=True),
-        Column("macs", right=True),
-        Column("field", right=True, spare=2),
+        *([Column("depth", right=True, spare=3)] if branches else []),
+        *(Column(heading, right=True) for heading in _headings(branches)),
+        Column("params", right=True, spare=1 if batch else 0),
+        Column("macs", right=True, spare=2 if batch else 0),
+        *([Column("memory", right=True)] if batch else []),
+        Column("field", right=True, spare=4),
     )
+
+    def memory(activations: int) -> list[str]:
+        return [size(FLOAT32 * batch * activations)] if batch else []
 
     def cells(entry: Entry) -> tuple[Cell, ...]:
         row, own = entry.row, _filters(entry, branches)
+        about = dict.fromkeys(str(numbers[one.detail]) for one in notes if concerns(one, entry.paths))
+        words = _words(entry, branches, modules)
         return (
-            entry.name,
-            "\n".join(folded for line in _words(entry, branches, modules) for folded in wrap(line, LONGEST)),
+            f"{entry.name} [{', '.join(about)}]" if about else entry.name,
+            "\n".join(part for line in words for part in wrap(line, longest, subsequent_indent="  ")),
             shown(row.shape_out),
             *([str(row.depth or "")] if branches else []),
             *(own.get(path, "") for path in branches),
             row.params,
             row.macs,
+            *memory(row.activations),
             "x".join(map(str, row.receptive_field))
             if isinstance(row.receptive_field, tuple)
             else str(row.receptive_field),
@@ -92,18 +121,27 @@ def _grid(network: Network, address: str | None, parts: list[Section], by: By) -
     def summed(label: str, sections: Sequence[Section]) -> tuple[Cell, ...]:
         params = sum(section.counts.params for section in sections)
         macs = sum(section.counts.macs for section in sections)
-        return (label, *[""] * (len(columns) - 4), params, macs, "")
+        held = memory(sum(section.counts.activations for section in sections))
+        return (label, *[""] * (len(columns) - 4 - len(held)), params, macs, *held, "")
 
     made = [Part("", tuple(map(cells, trunk.entries)))]
     for head in heads:
-        title = f"{head.address}: auxiliary head, for training only"
-        made.append(Part(title, tuple(map(cells, head.entries)), summed("sum", [head])))
+        made.append(Part(head.title, tuple(map(cells, head.entries)), summed("sum", [head])))
     totals = [summed("total", [trunk]), *([summed("with heads", parts)] if heads else [])]
     title = f"{network.name}{f' {address}' if address else ''}: {shown(trunk.entries[0].row.shape_in)} in"
     if address is None:
         title += f", {network.classes} classes, {trunk.depth} layers with weights"
-    note = "output: height x width x channels; macs: multiply-adds for one image; field: receptive field"
-    return Grid(title, columns, tuple(made), tuple(totals), (note,))
+    said = ["output: height x width x channels; macs: multiply-adds for one image; field: receptive field"]
+    if batch:
+        images = "one image" if batch == 1 else f"{batch} images"
+        said.append(
+            f"memory: the outputs of all layers for {images} in float32, a convolution with its norm and "
+            "activation counted once"
+        )
+    said += [f"[{number}] {detail}" for detail, number in numbers.items()]
+    said += [one.detail for one in notes if not one.layer]
+    said += filter(None, [made_up(network) if address is None else ""])
+    return Grid(title, columns, tuple(made), tuple(totals), tuple(said))
 
 
 def _words(entry: Entry, columns: Columns, modules: list[Concat]) -> tuple[str, ...]:
@@ -130,17 +168,31 @@ def _words(entry: Entry, columns: Columns, modules: list[Concat]) -> tuple[str, 
 def _columns(modules: list[Concat]) -> Columns:
     """The convolutions of the modules' branches by address, if they are few enough for columns."""
     found: dict[str, Conv] = {}
+    widths: dict[str, list[Width]] = defaultdict(list)
     for module in modules:
         for path, layer in leaves(module.branches):
             if isinstance(layer, Conv):
                 found.setdefault(path, layer)
-    return found if len(found) <= MOST_COLUMNS else {}
+                widths[path].append(layer.filters)
+    # BN-Inception's double 3x3 has one column in the paper: its two layers are equally wide throughout.
+    twins = {path for path in found if path.endswith(".conv2") and widths[path] == widths[_twin(path)]}
+    columns = {path: layer for path, layer in found.items() if path not in twins}
+    return columns if len(columns) <= MOST_COLUMNS else {}
 
 
-def _heading(path: str) -> str:
-    """`3x3.reduce` is `#3x3 reduce` and `3x3.conv` is `#3x3`, as in the paper."""
-    words = path.removesuffix(".conv").replace(".", " ")
-    return f"#{words}" if words[0].isdigit() else words
+def _twin(path: str) -> str:
+    return f"{path.removesuffix('2')}1"
+
+
+def _headings(columns: Columns) -> list[str]:
+    """As in the papers: `#3x3 reduce` for `3x3.reduce`, `#3x3` for `3x3.conv`, `double #3x3`."""
+    found = []
+    for path in columns:
+        alone = path.endswith(".conv1") and f"{path.removesuffix('1')}2" not in columns
+        words = path.removesuffix(".conv1" if alone else ".conv").replace(".", " ")
+        words = re.sub(r"([a-z])(\d+x)", r"\1 \2", words)
+        found.append(re.sub(r"(^| )(\d)", r"\1#\2", words, count=1))
+    return found
 
 
 def _filters(entry: Entry, columns: Columns) -> dict[str, str]:

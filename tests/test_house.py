@@ -14,12 +14,13 @@ import goingdeeper
 ROOT = Path(goingdeeper.__file__).parent
 ROOMS = [
     "version", "errors", "layers", "shapes", "trace", "notation", "edits", "catalogue", "published", "costs",
+    "tables", "drawings", "comparisons",
     "nn", "data", "runs", "evaluation", "training", "prediction", "reports", "api", "__init__",
     "cli", "__main__",
 ]  # fmt: skip
 TORCH_FREE = ROOMS[: ROOMS.index("nn")]
 # A network displays itself in a notebook with readers that stand below it; the imports are late.
-LATE = {("layers", "costs")}
+LATE = {("layers", "tables"), ("layers", "drawings")}
 
 
 def _imports(file: Path) -> set[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import goingdeeper as gd
 from goingdeeper import catalogue
 from goingdeeper.cli import VERBS, deeper
-from goingdeeper.costs.audit_page import markdown
+from goingdeeper.comparisons.audit_page import markdown
 from goingdeeper.published.networks import figures, ids
 from goingdeeper.published.results import published_error
 

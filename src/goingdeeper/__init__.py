@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from goingdeeper.api import Run, evaluate, load, report, train
     from goingdeeper.catalogue import names as list_models
     from goingdeeper.catalogue import network
-    from goingdeeper.costs.audit import audit
+    from goingdeeper.comparisons.audit import audit
+    from goingdeeper.comparisons.diff import diff
     from goingdeeper.costs.counts import cost
-    from goingdeeper.costs.diff import diff
-    from goingdeeper.costs.draw import draw
-    from goingdeeper.costs.table import table
+    from goingdeeper.drawings.draw import draw
     from goingdeeper.nn.build import build, create_model
     from goingdeeper.notation import from_json, to_json
     from goingdeeper.runs.listing import list_runs
+    from goingdeeper.tables.table import table
 
 _HOMES = {
     "Run": "api",
@@ -32,11 +32,11 @@ _HOMES = {
     "network": "catalogue",
     "list_models": "catalogue:names",
     "list_runs": "runs.listing",
-    "audit": "costs.audit",
+    "audit": "comparisons.audit",
     "cost": "costs.counts",
-    "diff": "costs.diff",
-    "draw": "costs.draw",
-    "table": "costs.table",
+    "diff": "comparisons.diff",
+    "draw": "drawings.draw",
+    "table": "tables.table",
     "build": "nn.build",
     "create_model": "nn.build",
     "from_json": "notation",

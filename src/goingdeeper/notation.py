@@ -5,10 +5,8 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import json
-import math
 from functools import cache
-from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any
 
 from goingdeeper.errors import DescriptionError
 from goingdeeper.layers import (
@@ -116,12 +114,12 @@ def _build(data: Any, kinds: dict[str, Any], place: str) -> Any:
 
 
 def _fields(kind: Any, data: dict[str, Any], place: str) -> dict[str, Any]:
-    """A record's arguments, each checked against the type that its field declares."""
-    types, required = _signature(kind)
+    """A record's arguments, those that have to be there; the record checks what they hold."""
+    known, required = _signature(kind)
     record = f"{place}: {kind.__name__}" if place else "a network description"
     for name in (*data, *required):
-        if name not in types:
-            raise DescriptionError(f"{record} has no field '{name}'; it has {', '.join(types)}")
+        if name not in known:
+            raise DescriptionError(f"{record} has no field '{name}'; it has {', '.join(known)}")
         if name not in data:
             raise DescriptionError(f"{record} needs the field '{name}'")
     values: dict[str, Any] = {}
@@ -129,47 +127,15 @@ def _fields(kind: Any, data: dict[str, Any], place: str) -> dict[str, Any]:
         inner = f"{place}.{name}" if place else name
         if name in _NAMED:
             values[name] = _names(value, _PARTS if name == "apart" else _LAYERS, place or name)
-            continue
-        if isinstance(value, dict):
-            value = _build(value, _LAYERS | _PARTS, inner)
-        elif isinstance(value, list):
-            value = tuple(value)
-        if not _fits(value, types[name]):
-            shown = f"{data[name]!r:.40}"
-            raise DescriptionError(f"{inner}: {shown} does not fit; {_words(types[name])} is expected")
-        values[name] = value
+        elif isinstance(value, dict):
+            values[name] = _build(value, _LAYERS | _PARTS, inner)
+        else:
+            values[name] = tuple(value) if isinstance(value, list) else value
     return values
 
 
 @cache
-def _signature(kind: Any) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """A record's fields with their types, and the names of those that have no default."""
+def _signature(kind: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The names of a record's fields, and of those that have no default."""
     parameters = inspect.signature(kind).parameters.values()
-    return get_type_hints(kind), tuple(p.name for p in parameters if p.default is p.empty)
-
-
-def _fits(value: Any, declared: Any) -> bool:
-    origin, inner = get_origin(declared), get_args(declared)
-    if origin in (Union, UnionType):
-        return any(_fits(value, one) for one in inner)
-    if origin is Literal:
-        return isinstance(value, str) and value in inner
-    if origin is tuple:
-        inner = inner[:1] * len(value) if inner[1:] == (...,) and isinstance(value, tuple) else inner
-        return isinstance(value, tuple) and len(value) == len(inner) and all(map(_fits, value, inner))
-    if declared is float:
-        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if declared is int:
-        return isinstance(value, int) and not isinstance(value, bool)
-    return isinstance(value, declared)
-
-
-def _words(declared: Any) -> str:
-    origin, inner = get_origin(declared), get_args(declared)
-    if origin in (Union, UnionType):
-        return " or ".join(map(_words, inner))
-    if origin is Literal:
-        return " or ".join(map(repr, inner))
-    if origin is tuple:
-        return f"[{', '.join('...' if one is ... else _words(one) for one in inner)}]"
-    return "null" if declared is type(None) else str(declared.__name__)
+    return tuple(p.name for p in parameters), tuple(p.name for p in parameters if p.default is p.empty)

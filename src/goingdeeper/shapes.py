@@ -132,7 +132,7 @@ def _check_bins(path: str, bins: int, shape: Shape) -> None:
 def joined(layer: Concat, path: str, ends: list[Flow]) -> Flow:
     first = ends[0].shape
     for (name, _), end in zip(layer.branches, ends, strict=True):
-        if len(end.shape) != 3 or end.shape[1:] != first[1:]:
+        if end.shape[1:] != first[1:]:
             raise ShapeError(
                 f"{path}: branch {name} gives {dims(end.shape)}, "
                 f"branch {layer.branches[0][0]} {dims(first)}; "
@@ -143,9 +143,12 @@ def joined(layer: Concat, path: str, ends: list[Flow]) -> Flow:
 
 def added(path: str, body: Flow, shortcut: Flow) -> Flow:
     if body.shape != shortcut.shape:
-        same_map = body.shape[1:] == shortcut.shape[1:]
-        wide = "widen" if body.shape[0] > shortcut.shape[0] else "narrow"
-        remedy = f"{wide} the shortcut" if same_map else "give both the same stride"
+        if len(body.shape) != len(shortcut.shape):
+            remedy = "a map and a vector do not add"
+        elif body.shape[1:] != shortcut.shape[1:]:
+            remedy = "give both the same stride"
+        else:
+            remedy = f"{'widen' if body.shape[0] > shortcut.shape[0] else 'narrow'} the shortcut"
         raise ShapeError(
             f"{path}: the residual gives {dims(body.shape)}, the shortcut {dims(shortcut.shape)}; {remedy}"
         )

@@ -3,8 +3,8 @@
 import pytest
 
 from goingdeeper import catalogue
-from goingdeeper.costs.describe import depth
 from goingdeeper.layers import LRN, Conv, Dropout, Layer, MaxPool
+from goingdeeper.tables.describe import depth
 from goingdeeper.trace import find, trace
 
 ALEXNET = catalogue.network("alexnet")

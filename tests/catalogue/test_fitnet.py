@@ -5,8 +5,8 @@ import pytest
 from goingdeeper import catalogue
 from goingdeeper.catalogue.fitnet import fitnet
 from goingdeeper.costs.counts import total
-from goingdeeper.costs.describe import depth
 from goingdeeper.layers import CLASSES, Conv, Linear, Maxout, MaxPool, Network, sides
+from goingdeeper.tables.describe import depth
 from goingdeeper.trace import find, trace
 
 BOTH = ("fitnet-19", "fitnet-19-5pieces")

@@ -5,7 +5,6 @@ import pytest
 from goingdeeper import catalogue
 from goingdeeper.catalogue.googlenet import inception, naive
 from goingdeeper.costs.counts import Counts, cost, total, within
-from goingdeeper.costs.describe import depth
 from goingdeeper.layers import (
     CLASSES,
     LRN,
@@ -22,6 +21,7 @@ from goingdeeper.layers import (
 )
 from goingdeeper.published import PrintedLayer, layers
 from goingdeeper.shapes import Shape
+from goingdeeper.tables.describe import depth
 from goingdeeper.trace import find, trace
 
 GOOGLENET = catalogue.network("googlenet")

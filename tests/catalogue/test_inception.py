@@ -4,8 +4,8 @@ import pytest
 
 from goingdeeper import catalogue
 from goingdeeper.costs.counts import cost
-from goingdeeper.costs.describe import depth
 from goingdeeper.layers import AvgPool, BatchNorm, Conv, Dropout, GlobalAvgPool, Linear, MaxPool, pair, sides
+from goingdeeper.tables.describe import depth
 from goingdeeper.trace import find, trace
 
 MODULES, FACTORIZED, V3, KERAS = (

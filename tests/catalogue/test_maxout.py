@@ -4,9 +4,9 @@ import pytest
 
 from goingdeeper import catalogue
 from goingdeeper.costs.counts import total
-from goingdeeper.costs.describe import depth
 from goingdeeper.edits import replace_layer
 from goingdeeper.layers import CLASSES, Conv, Dropout, Linear, Maxout, MaxPool
+from goingdeeper.tables.describe import depth
 from goingdeeper.trace import find, trace
 
 MAXOUT = catalogue.network("maxout-cifar10")

@@ -4,9 +4,9 @@ import pytest
 
 from goingdeeper import catalogue
 from goingdeeper.costs.counts import cost
-from goingdeeper.costs.describe import depth
 from goingdeeper.edits import rename, replace_layer
 from goingdeeper.layers import CLASSES, RELU, Conv, Dropout, GlobalAvgPool, Linear, MaxPool, sides
+from goingdeeper.tables.describe import depth
 from goingdeeper.trace import find, trace
 
 NIN, DSN = catalogue.network("nin-cifar10"), catalogue.network("dsn-cifar10")

@@ -4,8 +4,8 @@ import pytest
 
 from goingdeeper import catalogue
 from goingdeeper.costs.counts import total
-from goingdeeper.costs.describe import depth
 from goingdeeper.layers import Conv, Dropout, Linear, MaxPool, PReLU, SpatialPyramid, sides
+from goingdeeper.tables.describe import depth
 from goingdeeper.trace import find, trace
 
 # Filters on the maps of 56, 28 and 14 pixels, and how many layers there are on each.

@@ -4,9 +4,9 @@ import pytest
 
 from goingdeeper import catalogue
 from goingdeeper.costs.counts import total
-from goingdeeper.costs.describe import depth
 from goingdeeper.layers import Conv, Dropout, Linear, MaxPool, sides
 from goingdeeper.published import figures
+from goingdeeper.tables.describe import depth
 from goingdeeper.trace import find, trace
 
 # Table 1, columns A to E, as printed: a group a line, a layer of kernel x filters a word.

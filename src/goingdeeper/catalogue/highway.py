@@ -69,7 +69,7 @@ def fully_connected() -> dict[str, Layer]:
     """The head of the comparison with FitNets: theirs, with a ReLU (inferred)."""
     return {
         "pool3": MaxPool(8, stride=8, padding=0),
-        "fc1": Linear(500, act=RELU), "dropout3": Dropout(0.2),
+        "fc1": Linear(500, act=RELU),
         "fc2": Linear(CLASSES),
     }  # fmt: skip
 

@@ -33,8 +33,8 @@ def audit_command(networks: tuple[str, ...], style: Literal["text", "markdown"],
     figure agrees if the exact one, rounded or truncated to its last digit, is the same. The exit status is
     6 if one differs without an erratum, or agrees in spite of one.
     """
-    from goingdeeper.costs.audit import audit
-    from goingdeeper.costs.audit_page import markdown, text
+    from goingdeeper.comparisons.audit import audit
+    from goingdeeper.comparisons.audit_page import markdown, text
 
     found = audit(networks or None)
     if as_json:

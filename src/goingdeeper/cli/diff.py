@@ -52,8 +52,8 @@ def diff_command(
     deeper diff resnet-50 resnet-50-v1.5
     deeper diff googlenet:3a bn-googlenet:3a
     """
-    from goingdeeper.costs.changes import changes
-    from goingdeeper.costs.diff import Side, diff
+    from goingdeeper.comparisons.changes import changes
+    from goingdeeper.comparisons.diff import Side, diff
 
     (network_a, block_a), (network_b, block_b) = (_described(name, size, classes) for name in (a, b))
     found = diff(network_a, network_b, block_a, block_b)
@@ -86,7 +86,7 @@ def diff_command(
 
 
 def _described(name: str, size: int | None, classes: int | None) -> tuple[Network, str | None]:
-    from goingdeeper.costs.diff import parted
+    from goingdeeper.comparisons.diff import parted
     from goingdeeper.trace import replace_classes, replace_input
 
     network, block = parted(name)

@@ -29,9 +29,9 @@ def list_command(pattern: str, as_json: bool) -> None:
     """
     from goingdeeper import catalogue
     from goingdeeper.costs.counts import cost
-    from goingdeeper.costs.grid import rounded
     from goingdeeper.published.networks import figures, ids
     from goingdeeper.published.results import published_error
+    from goingdeeper.tables.grid import rounded
 
     found = catalogue.names(pattern.lower())
     if not found:
@@ -119,9 +119,9 @@ def show_command(
     What the network's sources do not say, and is inferred, stands in footnotes.
     """
     from goingdeeper.costs.counts import cost
-    from goingdeeper.costs.footnotes import inferred
-    from goingdeeper.costs.rows import rows
-    from goingdeeper.costs.table import table
+    from goingdeeper.tables.footnotes import inferred
+    from goingdeeper.tables.rows import rows
+    from goingdeeper.tables.table import table
 
     described = _described(network, size, classes)
     if not as_json:
@@ -169,7 +169,7 @@ def draw_command(
     network: str, address: str | None, size: int | None, classes: int | None, out: Path | None, as_json: bool
 ) -> None:
     """Draw NETWORK, or the block or stage at ADDRESS as the papers draw it, as an SVG picture."""
-    from goingdeeper.costs.draw import draw
+    from goingdeeper.drawings.draw import draw
     from goingdeeper.runs.folder import write_whole
 
     picture = draw(_described(network, size, classes), address)

@@ -6,30 +6,35 @@ import dataclasses
 import math
 from functools import cache
 from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
 from goingdeeper.errors import DescriptionError
 
+LARGEST: Final = 2**31 - 1
+"""Of any count or size. Nothing beyond it could be built, and below it no count leaves a float's range."""
 
-def typed(record: object) -> None:
-    """Refuses fields whose value is not of the declared type. Raises DescriptionError."""
+
+def typed(record: object, *but: str) -> None:
+    """Refuses fields, `but` some, whose value is not of the declared type. Raises DescriptionError."""
     kind: Any = type(record)
-    for name, declared, plain in _fields(kind):
-        value = getattr(record, name)
+    values = vars(record)
+    for name, declared, plain in _fields(kind, but):
+        value = values[name]
         if type(value) not in plain and not fits(value, declared):
             raise DescriptionError(
                 f"{kind.__name__}: {name} is {shown(value)}; {words(declared)} is expected"
             )
 
 
-def within(record: object, least: float, *names: str, most: float = math.inf) -> None:
+def within(record: object, least: float, *names: str, most: float = LARGEST) -> None:
     """Refuses numbers that are out of range, those in tuples too. Raises DescriptionError."""
     for name in names:
         value = getattr(record, name)
         for number in value if isinstance(value, tuple) else (value,):
             if not isinstance(number, str | None) and not least <= number <= most:
                 limit = f"at least {least}" if number < least else f"at most {most}"
-                raise DescriptionError(f"{type(record).__name__}: {name} is {number}; it must be {limit}")
+                text = f"{name} is {shown(number)}; it must be {limit}"
+                raise DescriptionError(f"{type(record).__name__}: {text}")
 
 
 def fits(value: object, declared: Any) -> bool:
@@ -67,17 +72,19 @@ def words(declared: Any) -> str:
 
 def shown(value: object) -> str:
     """A value as a message shows it: the start of its text, on one line."""
-    return f"{' '.join(repr(value).split()):.40}"
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 40 else f"{text[:37]}..."
 
 
 @cache
-def _fields(kind: Any) -> tuple[tuple[str, Any, frozenset[type]], ...]:
+def _fields(kind: Any, but: tuple[str, ...]) -> tuple[tuple[str, Any, frozenset[type]], ...]:
     """A record's fields with their declared types, and the types all of whose values fit.
 
     The latter settle nearly every field at once: descriptions are to stay instant.
     """
     types = get_type_hints(kind)
-    return tuple((one.name, types[one.name], _plain(types[one.name])) for one in dataclasses.fields(kind))
+    names = [field.name for field in dataclasses.fields(kind) if field.name not in but]
+    return tuple((name, types[name], _plain(types[name])) for name in names)
 
 
 def _plain(declared: Any) -> frozenset[type]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -45,7 +45,7 @@ class Residual:
         object.__setattr__(self, "body", named(body))
         object.__setattr__(self, "shortcut", as_layer(shortcut, "shortcut"))
         object.__setattr__(self, "act", act)
-        typed(self)
+        typed(self, "body")
 
 
 @dataclass(frozen=True, init=False)
@@ -76,17 +76,20 @@ def named(layers: Names, above: str = "") -> Named:
 
 def paired(layers: Names, above: str = "") -> tuple[tuple[str, Layer | Names], ...]:
     """Layers by name as pairs, nothing else of them checked. Raises DescriptionError."""
-    pairs = tuple(layers.items()) if isinstance(layers, Mapping) else layers
-    if not isinstance(pairs, tuple) or not all(isinstance(one, tuple) and len(one) == 2 for one in pairs):
+    pairs = layers.items() if isinstance(layers, Mapping) else layers
+    if not isinstance(pairs, Collection) or not all(map(_is_pair, pairs)):
         place = f"{above}: " if above else ""
-        raise DescriptionError(
-            f"{place}{shown(layers)} is not layers by name; a dict such as {{'conv': Conv(64, 3)}} is expected"
-        )
-    return pairs
+        remedy = "a dict such as {'conv': Conv(64, 3)} is expected"
+        raise DescriptionError(f"{place}{shown(layers)} is not layers by name; {remedy}")
+    return tuple(pairs)
+
+
+def _is_pair(one: object) -> bool:
+    return isinstance(one, tuple) and len(one) == 2
 
 
 def as_layer(layer: Layer | Names, path: str) -> Layer:
-    """A record as it is, a mapping as a chain. Raises DescriptionError, naming the path, for anything else."""
+    """A record as it is, a mapping as a chain. Raises DescriptionError, naming the path, for other things."""
     if isinstance(layer, LEAVES + CONTAINERS):
         return layer
     if isinstance(layer, Mapping | tuple):

@@ -28,15 +28,14 @@ def check_names(names: Sequence[str], above: str = "") -> None:
         if name in _RESERVED or name.startswith(_RESERVED_STARTS):
             raise DescriptionError(f"{place}'{name}' cannot be a layer's name: torch uses it itself")
         if "." in name:
-            raise DescriptionError(
-                f"{place}'{name}': a dot separates levels of an address, so no name has one"
-            )
+            text = "a dot separates levels of an address, so no name has one"
+            raise DescriptionError(f"{place}'{name}': {text}")
         if not name.isprintable() or name.split() != [name]:
-            raise DescriptionError(
-                f"{place}{name!r} cannot be a layer's name: it is empty or has blanks in it"
-            )
-        if names.count(name) > 1:
-            raise DescriptionError(f"{place}two layers are called '{name}'")
+            text = "cannot be a layer's name: it is empty or has blanks in it"
+            raise DescriptionError(f"{place}{name!r} {text}")
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise DescriptionError(f"{place}two layers are called '{twice}'")
 
 
 def check_heads(addresses: Sequence[str]) -> None:

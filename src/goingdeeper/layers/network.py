@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from goingdeeper.errors import DescriptionError
-from goingdeeper.layers.checks import fits, shown, typed
+from goingdeeper.layers.checks import LARGEST, fits, shown, typed
 from goingdeeper.layers.containers import Named, Names, as_layer, named, paired
 from goingdeeper.layers.initial import Initialisation
 from goingdeeper.layers.naming import check_heads
@@ -36,27 +36,27 @@ class Network:
         init: Initialisation | None = None,
     ) -> None:
         input = tuple(input) if isinstance(input, list) else input
-        if not fits(input, tuple[int, int, int]) or min(input) < 1:
-            raise DescriptionError(
-                f"{name}: input {shown(input)} is not (channels, height, width), each at least 1"
-            )
+        if not fits(input, tuple[int, int, int]) or not 1 <= min(input) <= max(input) <= LARGEST:
+            text = f"is not (channels, height, width), each from 1 to {LARGEST}"
+            raise DescriptionError(f"{name}: input {shown(input)} {text}")
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "layers", named(layers))
         object.__setattr__(self, "heads", _heads(heads))
         object.__setattr__(self, "input", input)
         object.__setattr__(self, "classes", classes)
         object.__setattr__(self, "init", Initialisation() if init is None else init)
-        typed(self)
-        if classes < 1:
-            raise DescriptionError(f"{name}: {classes} classes; at least 1 is needed")
+        typed(self, "layers", "heads")
+        if not 1 <= classes <= LARGEST:
+            limit = "at least 1 is needed" if classes < 1 else f"at most {LARGEST} are possible"
+            raise DescriptionError(f"{name}: {shown(classes)} classes; {limit}")
 
     def _repr_html_(self) -> str:
-        from goingdeeper.costs.table import table
+        from goingdeeper.tables.table import table
 
         return table(self, style="html")
 
     def _repr_svg_(self) -> str:
-        from goingdeeper.costs.draw import draw
+        from goingdeeper.drawings.draw import draw
 
         return draw(self)
 

@@ -125,7 +125,9 @@ def create_model(
     )
     if drop_rate is not None:
         rate = drop_rate
-        network = rewrite(network, lambda layer: replace(layer, rate=rate) if isinstance(layer, Dropout) else layer)
+        network = rewrite(
+            network, lambda layer: replace(layer, rate=rate) if isinstance(layer, Dropout) else layer
+        )
     return build(network, seed=seed)
 
 

@@ -12,13 +12,13 @@ import jinja2
 from markupsafe import Markup
 
 from goingdeeper.costs.counts import cost
-from goingdeeper.costs.draw import draw
-from goingdeeper.costs.grid import rounded
-from goingdeeper.costs.table import table
+from goingdeeper.drawings.draw import draw
 from goingdeeper.notation import from_data
 from goingdeeper.reports import plots, scores, words
 from goingdeeper.reports.pictures import Shown, thumbnail
 from goingdeeper.runs.folder import RunFolder, write_whole
+from goingdeeper.tables.grid import rounded
+from goingdeeper.tables.table import table
 
 PICTURES = 24
 MATRIX_CLASSES = 20

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from goingdeeper.costs.captions import activation, extras
 from goingdeeper.layers import (
     LEAVES,
     LRN,
@@ -30,6 +29,7 @@ from goingdeeper.layers import (
     pair,
     sides,
 )
+from goingdeeper.tables.words import activation, extras
 
 
 def describe(layer: Layer) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from goingdeeper.costs.marks import (
+from goingdeeper.drawings.marks import (
     LEAD,
     NOTE,
     ROUND,

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final, Literal, TypeAlias, get_args
 
-from goingdeeper.costs.captions import reads
 from goingdeeper.costs.counts import Counts, counts
-from goingdeeper.costs.describe import depth, describe, describe_fully, leaves, stage_lines
 from goingdeeper.edits import rewrite, rewrite_layer
 from goingdeeper.errors import unknown
 from goingdeeper.layers import LEAVES, Concat, Conv, Layer, Linear, Named, Network, Pair, children
 from goingdeeper.shapes import Shape, width
+from goingdeeper.tables.describe import depth, describe, describe_fully, leaves, stage_lines
+from goingdeeper.tables.words import reads
 from goingdeeper.trace import Step, find, trace
 
 By: TypeAlias = Literal["stage", "block", "layer"]

@@ -7,11 +7,11 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from goingdeeper.costs.captions import reads
-from goingdeeper.costs.layout import Entry, Sheet, entry, runs, sheet, terminal, titled
-from goingdeeper.costs.marks import NOTE, ROUND, Line, Part, Piece, down, stack, text_width
+from goingdeeper.drawings.layout import Entry, Sheet, entry, runs, sheet, terminal, titled
+from goingdeeper.drawings.marks import NOTE, ROUND, Line, Part, Piece, down, stack, text_width
 from goingdeeper.layers import Layer, Network
 from goingdeeper.shapes import dims
+from goingdeeper.tables.words import reads
 from goingdeeper.trace import Step
 
 SHORT, TALLEST = 480.0, 1.42

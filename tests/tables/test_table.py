@@ -8,8 +8,6 @@ import pytest
 
 from goingdeeper import catalogue
 from goingdeeper.costs.counts import cost
-from goingdeeper.costs.rows import BY, rows
-from goingdeeper.costs.table import table
 from goingdeeper.errors import ShapeError, UsageError
 from goingdeeper.layers import (
     CLASSES,
@@ -25,6 +23,8 @@ from goingdeeper.layers import (
     Network,
     Residual,
 )
+from goingdeeper.tables.rows import BY, rows
+from goingdeeper.tables.table import table
 from goingdeeper.trace import find
 
 # Szegedy et al. 2014, Table 1: output (height x width x channels), depth, #1x1, #3x3 reduce, #3x3,

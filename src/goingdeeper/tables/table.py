@@ -9,15 +9,15 @@ from textwrap import wrap
 from typing import Literal, TypeAlias
 
 from goingdeeper.catalogue import described
-from goingdeeper.costs import grid
-from goingdeeper.costs.captions import size
-from goingdeeper.costs.describe import describe, leaves, lines, stage_lines, window
-from goingdeeper.costs.footnotes import concerns, inferred, made_up
-from goingdeeper.costs.grid import Cell, Column, Grid, Part
-from goingdeeper.costs.rows import FLOAT32, By, Entry, Section, sections
 from goingdeeper.errors import unknown
 from goingdeeper.layers import AvgPool, Chain, Concat, Conv, MaxPool, Network, Width, children
 from goingdeeper.shapes import Shape
+from goingdeeper.tables import grid
+from goingdeeper.tables.describe import describe, leaves, lines, stage_lines, window
+from goingdeeper.tables.footnotes import concerns, inferred, made_up
+from goingdeeper.tables.grid import Cell, Column, Grid, Part
+from goingdeeper.tables.rows import FLOAT32, By, Entry, Section, sections
+from goingdeeper.tables.words import size
 
 Style: TypeAlias = Literal["text", "markdown", "html"]
 

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from goingdeeper.costs.counts import Counts, counts
-from goingdeeper.costs.describe import describe_fully
-from goingdeeper.costs.rows import stages
 from goingdeeper.edits import rewrite, rewrite_layer
 from goingdeeper.layers import (
     LEAVES,
@@ -24,6 +22,8 @@ from goingdeeper.layers import (
     sides,
 )
 from goingdeeper.shapes import Shape, width
+from goingdeeper.tables.describe import describe_fully
+from goingdeeper.tables.rows import stages
 from goingdeeper.trace import Step, find, replace_input, trace
 
 

@@ -99,11 +99,11 @@ class Audit:
             raise GateError(f"unexplained: {len(self.unexplained)}; {self.unexplained[0].problem}")
 
     def __str__(self) -> str:
-        from goingdeeper.costs.audit_page import text
+        from goingdeeper.comparisons.audit_page import text
 
         return text(self)
 
     def _repr_markdown_(self) -> str:
-        from goingdeeper.costs.audit_page import markdown
+        from goingdeeper.comparisons.audit_page import markdown
 
         return markdown(self)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from html import escape
 
-from goingdeeper.costs.marks import (
+from goingdeeper.drawings.marks import (
     LABEL,
     NOTE,
     ROUND,

@@ -5,8 +5,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from goingdeeper.costs.changes import changes
-from goingdeeper.costs.diff import diff
+from goingdeeper.comparisons.changes import changes
+from goingdeeper.comparisons.diff import diff
 from goingdeeper.errors import UsageError
 from goingdeeper.published import figures
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from goingdeeper.costs.joined import Told, in_short, joined
+from goingdeeper.comparisons.joined import Told, in_short, joined
 
 KNOWN = {
     "": ["conv1", "3a", "3b", "pool3", "4a", "4b", "5a", "fc"],

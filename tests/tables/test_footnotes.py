@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 
 from goingdeeper import catalogue
-from goingdeeper.costs.footnotes import inferred
-from goingdeeper.costs.rows import BY, rows
-from goingdeeper.costs.table import table
 from goingdeeper.edits import rename, replace_layer, without_heads
 from goingdeeper.layers import Conv, MaxPool, Network
 from goingdeeper.published.networks import figures, ids
+from goingdeeper.tables.footnotes import inferred
+from goingdeeper.tables.rows import BY, rows
+from goingdeeper.tables.table import table
 from goingdeeper.trace import trace
 
 # The sheets' marks: a word of the detail, and the address of a layer that it is about.

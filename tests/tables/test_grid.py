@@ -2,7 +2,7 @@
 
 import pytest
 
-from goingdeeper.costs.grid import Column, Grid, Part, html, markdown, rounded, text
+from goingdeeper.tables.grid import Column, Grid, Part, html, markdown, rounded, text
 
 GRID = Grid(
     "a title",

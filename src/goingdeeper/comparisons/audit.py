@@ -7,9 +7,8 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from goingdeeper import catalogue
+from goingdeeper.comparisons.findings import Audit, Finding
 from goingdeeper.costs.counts import cost, total, within
-from goingdeeper.costs.describe import depth
-from goingdeeper.costs.findings import Audit, Finding
 from goingdeeper.errors import unknown
 from goingdeeper.layers import AvgPool, GlobalAvgPool, MaxPool, Network
 from goingdeeper.published import (
@@ -28,6 +27,7 @@ from goingdeeper.published import (
 )
 from goingdeeper.published.printed import Figure, printed
 from goingdeeper.shapes import Shape
+from goingdeeper.tables.describe import depth
 from goingdeeper.trace import Step, trace
 
 
@@ -48,7 +48,9 @@ def audit(networks: str | Iterable[str] | None = None) -> Audit:
     ]
     if networks is None:
         return Audit(tuple(found))
-    wanted = _matching([networks] if isinstance(networks, str) else networks, [*known, *ensembles()])
+    wanted = _matching(
+        [networks] if isinstance(networks, str) else networks, [*catalogue.names(), *ensembles()]
+    )
     return Audit(tuple(one for one in found if one.network in wanted))
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from goingdeeper.costs.captions import details, kind, span, tooltip
-from goingdeeper.costs.gates import gated
-from goingdeeper.costs.marks import (
+from goingdeeper.drawings.captions import details, kind, span, tooltip
+from goingdeeper.drawings.gates import gated
+from goingdeeper.drawings.marks import (
     LABEL,
     LEAD,
     NOTE,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from goingdeeper.costs.align import Match, align
+from goingdeeper.comparisons.align import Match, align
 from goingdeeper.layers import LRN, AvgPool, Chain, Conv, GlobalAvgPool, Layer, MaxPool, Named
 
 KINDS: dict[str, Layer] = {

@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from goingdeeper.catalogue import described
-from goingdeeper.costs.align import align
+from goingdeeper.comparisons.align import align
+from goingdeeper.comparisons.nodes import Node, opened
+from goingdeeper.comparisons.wording import apart, given
 from goingdeeper.costs.counts import Counts
-from goingdeeper.costs.nodes import Node, opened
-from goingdeeper.costs.table import shown
-from goingdeeper.costs.wording import apart, given
 from goingdeeper.errors import UsageError
 from goingdeeper.layers import LEAVES, Chain, Concat, Highway, Named, Network, Residual
 from goingdeeper.shapes import Shape
+from goingdeeper.tables.table import shown
 
 Kind: TypeAlias = Literal["changed", "only in a", "only in b", "other input", "moved", "renamed"]
 
@@ -97,12 +97,12 @@ class Diff:
         return self.b.counts_with_heads.macs - self.a.counts_with_heads.macs
 
     def __str__(self) -> str:
-        from goingdeeper.costs.changes import changes
+        from goingdeeper.comparisons.changes import changes
 
         return changes(self)
 
     def _repr_html_(self) -> str:
-        from goingdeeper.costs.changes import changes
+        from goingdeeper.comparisons.changes import changes
 
         return changes(self, style="html")
 

@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterator
 from html import escape
 from textwrap import wrap
 
-from goingdeeper.costs import grid
-from goingdeeper.costs.align import align
-from goingdeeper.costs.diff import Change, Diff
-from goingdeeper.costs.grid import CellRow, Column, Grid, Part, rounded
-from goingdeeper.costs.joined import Joining, Told, in_short, joined
-from goingdeeper.costs.table import Style
-from goingdeeper.costs.wording import given
+from goingdeeper.comparisons.align import align
+from goingdeeper.comparisons.diff import Change, Diff
+from goingdeeper.comparisons.joined import Joining, Told, in_short, joined
+from goingdeeper.comparisons.wording import given
 from goingdeeper.errors import unknown
 from goingdeeper.layers import Layer, children
+from goingdeeper.tables import grid
+from goingdeeper.tables.grid import CellRow, Column, Grid, Part, rounded
+from goingdeeper.tables.table import Style
 
 MOST_ROWS = 24
 """With more, changes that agree but for their numbers share a row."""

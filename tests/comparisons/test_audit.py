@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from goingdeeper import catalogue
-from goingdeeper.costs.audit import audit, of_layers, of_network, of_results, of_winners
-from goingdeeper.costs.audit_page import markdown, text
-from goingdeeper.costs.findings import Audit, Finding
+from goingdeeper.comparisons.audit import audit, of_layers, of_network, of_results, of_winners
+from goingdeeper.comparisons.audit_page import markdown, text
+from goingdeeper.comparisons.findings import Audit, Finding
 from goingdeeper.errors import GateError, UsageError
 from goingdeeper.layers import Network
 from goingdeeper.published import PrintedLayer, Result, Winner, figures, ids, layers, table, winners

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from goingdeeper import catalogue
+from goingdeeper.comparisons.diff import Change, diff
 from goingdeeper.costs.counts import cost
-from goingdeeper.costs.diff import Change, diff
 from goingdeeper.errors import ShapeError, UsageError
 from goingdeeper.layers import (
     CLASSES,

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from PIL import ImageFont
 
 from goingdeeper import catalogue
-from goingdeeper.costs.draw import draw
+from goingdeeper.drawings.draw import draw
 from goingdeeper.errors import UsageError
 from goingdeeper.layers import (
     CLASSES,

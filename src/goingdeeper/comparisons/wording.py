@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, Final
 
-from goingdeeper.costs.describe import describe_fully
-from goingdeeper.costs.table import shown
 from goingdeeper.errors import DescriptionError
 from goingdeeper.layers import LEAVES, Layer, Leaf
 from goingdeeper.shapes import Shape
+from goingdeeper.tables.describe import describe_fully
+from goingdeeper.tables.table import shown
 
 _BOOLS: Final = {
     "count_padding": ("padding counted", "padding not counted"),

@@ -7,15 +7,28 @@ from collections.abc import Iterable
 from typing import TypeVar
 
 from goingdeeper.catalogue import described
-from goingdeeper.costs.captions import amount, amounts, change
-from goingdeeper.costs.columns import whole
 from goingdeeper.costs.counts import cost, total, within
-from goingdeeper.costs.layout import block, stage
-from goingdeeper.costs.marks import LABEL, NOTE, Box, Frame, Line, Mark, Piece, Sign, Text, placed, text_width
-from goingdeeper.costs.rows import stages
-from goingdeeper.costs.svg import QUIET, sample, shape, svg, text
+from goingdeeper.drawings.captions import amounts, change
+from goingdeeper.drawings.columns import whole
+from goingdeeper.drawings.layout import block, stage
+from goingdeeper.drawings.marks import (
+    LABEL,
+    NOTE,
+    Box,
+    Frame,
+    Line,
+    Mark,
+    Piece,
+    Sign,
+    Text,
+    placed,
+    text_width,
+)
+from goingdeeper.drawings.svg import QUIET, sample, shape, svg, text
 from goingdeeper.layers import Network
 from goingdeeper.shapes import dims
+from goingdeeper.tables.rows import stages
+from goingdeeper.tables.words import amount
 from goingdeeper.trace import find, replace_input, trace
 
 MARGIN, LEAST = 24.0, 480.0

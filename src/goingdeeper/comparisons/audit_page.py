@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from textwrap import wrap
 
-from goingdeeper.costs.findings import Audit, Finding
+from goingdeeper.comparisons.findings import Audit, Finding
 from goingdeeper.published.papers import papers
 
 FIGURES = {

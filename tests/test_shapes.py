@@ -91,6 +91,18 @@ def test_fields(layer: Layer, input: tuple[int, int, int], field: Field) -> None
     assert step(layer, input).field == field
 
 
+@settings(deadline=None)
+@given(size=SIDES, bins=st.integers(1, 8))
+def test_parts_see_as_far_as_torchs_widest(size: int, bins: int) -> None:
+    """8 pixels in 3 parts: 0 to 3, 2 to 6 and 5 to 8."""
+    if size < bins:
+        return
+    rows = torch.eye(size).reshape(size, 1, size, 1).expand(-1, -1, -1, size)
+    seen = (F.adaptive_avg_pool2d(rows.contiguous(), bins)[:, 0, :, 0] > 0).sum(0).max().item()
+    assert step(AdaptiveAvgPool(bins), (2, size, size)).field.size == (seen, seen)
+    assert step(SpatialPyramid((bins,)), (2, size, size)).field.size == (seen, seen)
+
+
 def test_a_maxout_leaves_as_many_channels_as_its_layer_is_wide() -> None:
     assert step(Conv(5, 3, act=Maxout(4)), (3, 8, 8)).shape_out == (5, 8, 8)
     assert step(Linear(5, act=Maxout(4)), (3, 8, 8)).shape_out == (5,)

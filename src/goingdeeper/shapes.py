@@ -88,11 +88,12 @@ def leaf(layer: Layer, path: str, flow: Flow, classes: int) -> Flow:
             return Flow((channels, 1, 1), field.through((height, wide), (1, 1)))
         case AdaptiveAvgPool(bins):
             _check_bins(path, bins, shape)
-            window = -(-height // bins), -(-wide // bins)
+            window = _widest_part(height, bins), _widest_part(wide, bins)
             return Flow((channels, bins, bins), field.through(window, (height // bins, wide // bins)))
         case SpatialPyramid(bins):
             _check_bins(path, max(bins), shape)
-            return Flow((channels * sum(n * n for n in bins),), field.through((height, wide), (1, 1)))
+            window = _widest_part(height, min(bins)), _widest_part(wide, min(bins))
+            return Flow((channels * sum(n * n for n in bins),), field.through(window, (1, 1)))
         case LRN():
             return flow
         case ZeroPad():
@@ -122,6 +123,15 @@ def _windowed(layer: Conv | MaxPool | AvgPool, path: str, flow: Flow, channels: 
             raise TooSmall(f"{path} ({kind} {kernel[0]}x{kernel[1]}) would be given {dims(flow.shape)}")
         out.append(count)
     return Flow((channels, *out), flow.field.through(kernel, (layer.stride, layer.stride)))
+
+
+def equal_parts(size: int, count: int) -> list[tuple[int, int]]:
+    """Start and end of `count` equal parts, borders rounded outwards."""
+    return [(index * size // count, -(-(index + 1) * size // count)) for index in range(count)]
+
+
+def _widest_part(size: int, count: int) -> int:
+    return max(end - start for start, end in equal_parts(size, count))
 
 
 def _check_bins(path: str, bins: int, shape: Shape) -> None:

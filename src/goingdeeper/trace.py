@@ -64,7 +64,7 @@ def _trace(network: Network) -> tuple[Step, ...]:
 
 def replace_input(network: Network, input: tuple[int, int, int]) -> Network:
     """The same network for another input, (channels, height, width)."""
-    return network if network.input == tuple(input) else replace(network, input=input)
+    return network if network.input == input else replace(network, input=input)
 
 
 def replace_classes(network: Network, classes: int) -> Network:
@@ -74,9 +74,19 @@ def replace_classes(network: Network, classes: int) -> Network:
 
 def smallest_input(network: Network) -> int | None:
     """Side of the smallest square input the network, heads included, can take; None if none up to 1024 is."""
+
+    def square(side: int) -> Network:
+        return replace(network, input=(network.input[0], side, side))
+
+    try:
+        _walked(square(1024))
+    except TooSmall:
+        return None  # no map is larger for a smaller input
+    except ShapeError:
+        pass
     for side in range(1, 1025):
         try:
-            _walked(replace(network, input=(network.input[0], side, side)))
+            _walked(square(side))
         except (TooSmall, ShapeError):  # branches may meet at some sizes and not at others
             continue
         return side

@@ -1,5 +1,7 @@
 """Highway networks against Srivastava et al. 2015, the release, and the counts of their fact sheet."""
 
+from itertools import pairwise
+
 import pytest
 
 from goingdeeper import catalogue

@@ -108,7 +108,7 @@ def messy(here, pets):
         (["a.png"], 3, ["a.png is a file", "give a folder"]),
         (["pets", "--model", "resnt-18-b"], 2, ["'resnt-18-b'", "did you mean resnet-18-b", "`deeper list`"]),
         (["pets", "--recipe", "scratsh"], 2, ["'scratsh'", "did you mean scratch"]),
-        (["pets", "--model", "googlenet", "--size", "78"], 2, ["googlenet", "78x78", "79x79"]),
+        (["pets", "--model", "googlenet", "--size", "30"], 2, ["googlenet", "30x30", "31x31 without"]),
         (["pets", "--batch", "30"], 2, ["a batch of 30 from 29 training images", "--batch 29"]),
         (["pets", "--batch", "1"], 2, ["batch normalisation", "--batch 2"]),
         (["pets", "--set", "rat=1"], 2, ["'rat'", "did you mean optimiser.rate"]),

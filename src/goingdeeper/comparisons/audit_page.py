@@ -49,6 +49,8 @@ def text(audit: Audit, width: int = WIDEST) -> str:
     longest = max((len(_name(one)) for one in audit.figures), default=0)
     sizes.insert(0, max(10, min(longest, width - sum(sizes) - gap * len(sizes) - 2)))
     lines: list[str] = []
+    if not audit.figures:
+        return "no printed figures are known of it"
     for paper, places in _grouped(audit.figures):
         lines += ["", *wrap(_titles().get(paper, paper), width)]
         for place, found in places:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -10,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from goingdeeper import catalogue
+from goingdeeper.costs.counts import cost
 from goingdeeper.edits import rewrite
-from goingdeeper.errors import UsageError, unknown
+from goingdeeper.errors import ResourceError, UsageError, unknown
 from goingdeeper.layers import (
     LRN,
     AdaptiveAvgPool,
@@ -92,8 +94,10 @@ class Net(m.Composite):
 def build(network: Network, *, seed: int = 0, device: str | torch.device = "cpu") -> Net:
     """The network as a module with the paper's initial weights, drawn from `seed` alone.
 
-    Raises ShapeError where the input is too small. torch's global random state is neither used nor moved.
+    Raises ShapeError where the input is too small, ResourceError where the weights exceed the machine's
+    memory. torch's global random state is neither used nor moved.
     """
+    _check_memory(network)
     with torch.device("meta"):
         net = Net(network)
     net.to_empty(device=device)
@@ -115,8 +119,6 @@ def create_model(
     size: input side in pixels, the published one unless given. drop_rate: for every dropout of the trunk.
     """
     network = catalogue.described(name)
-    if num_classes is not None and num_classes < 1:
-        raise UsageError(f"num_classes is {num_classes}; at least 1 is needed")
     _, height, wide = network.input
     network = replace(
         network,
@@ -125,10 +127,24 @@ def create_model(
     )
     if drop_rate is not None:
         rate = drop_rate
-        network = rewrite(
+        edited = rewrite(
             network, lambda layer: replace(layer, rate=rate) if isinstance(layer, Dropout) else layer
         )
+        if rate and not any(isinstance(step.layer, Dropout) for step in trace(replace(network, heads=()))):
+            raise UsageError(f"{network.name} has no dropout; leave drop_rate out")
+        network = edited
     return build(network, seed=seed)
+
+
+def _check_memory(network: Network) -> None:
+    """Refuses weights that the machine could not hold before the attempt takes all of its memory."""
+    params = cost(network).params_with_heads
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else math.inf
+    if 4 * params > memory:
+        raise ResourceError(
+            f"{network.name} has {params:,} parameters: {4 * params / 2**30:,.0f} GiB, "
+            f"more than this machine's {memory / 2**30:,.0f}; take a smaller input or fewer classes"
+        )
 
 
 def _parts(

@@ -25,6 +25,7 @@ from goingdeeper.layers import (
     pieces,
     sides,
 )
+from goingdeeper.shapes import equal_parts
 
 
 @dataclass(frozen=True)
@@ -219,8 +220,10 @@ class AdaptiveAverage(nn.Module):
         self.bins = bins
 
     def forward(self, x: Tensor) -> Tensor:
-        rows = [x[:, :, a:b].mean(2) for a, b in parts_of(x.shape[2], self.bins)]
-        columns = parts_of(x.shape[3], self.bins)
+        if part := even_part(x, self.bins):
+            return F.avg_pool2d(x, part)
+        rows = [x[:, :, a:b].mean(2) for a, b in equal_parts(x.shape[2], self.bins)]
+        columns = equal_parts(x.shape[3], self.bins)
         return torch.stack([torch.stack([row[..., a:b].mean(-1) for a, b in columns], -1) for row in rows], 2)
 
     def extra_repr(self) -> str:
@@ -230,7 +233,8 @@ class AdaptiveAverage(nn.Module):
 class PyramidPool(nn.Module):
     """Maxima over n x n parts for each n, flattened one after the other; (N, C, H, W) to (N, C x sum n^2).
 
-    Slices of fixed borders instead of adaptive pooling, which has no ONNX form where sizes do not divide.
+    Where sizes do not divide, slices of fixed borders: adaptive pooling has no ONNX form there, and on GPUs
+    its gradients differ from run to run.
     """
 
     def __init__(self, bins: tuple[int, ...]) -> None:
@@ -241,16 +245,19 @@ class PyramidPool(nn.Module):
         return torch.cat([self._level(x, bins) for bins in self.bins], 1)
 
     def _level(self, x: Tensor, bins: int) -> Tensor:
-        rows = torch.stack([x[:, :, a:b].amax(2) for a, b in parts_of(x.shape[2], bins)], 2)
-        return torch.stack([rows[..., a:b].amax(-1) for a, b in parts_of(x.shape[3], bins)], -1).flatten(1)
+        if part := even_part(x, bins):
+            return F.max_pool2d(x, part).flatten(1)
+        rows = torch.stack([x[:, :, a:b].amax(2) for a, b in equal_parts(x.shape[2], bins)], 2)
+        return torch.stack([rows[..., a:b].amax(-1) for a, b in equal_parts(x.shape[3], bins)], -1).flatten(1)
 
     def extra_repr(self) -> str:
         return f"bins={self.bins}"
 
 
-def parts_of(size: int, count: int) -> list[tuple[int, int]]:
-    """Start and end of `count` equal parts, borders rounded outwards."""
-    return [(index * size // count, -(-(index + 1) * size // count)) for index in range(count)]
+def even_part(x: Tensor, bins: int) -> tuple[int, int] | None:
+    """Height and width of each of bins x bins parts of one size, None where the map has none."""
+    height, width = x.shape[2:]
+    return None if height % bins or width % bins else (height // bins, width // bins)
 
 
 class FullyConnected(nn.Linear):

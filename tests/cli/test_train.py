@@ -65,6 +65,15 @@ def test_train_in_words(deeper, here, pets):
     assert " · 1 epoch\n" in said.err
 
 
+def test_a_network_that_only_guesses_is_told_of(deeper, here, pets):
+    said = deeper("train", pets, "--epochs", 1, "--size", 16, "--set", "rate=0", "--out", "guess")
+    run = json.loads(Path("guess/run.json").read_text("utf-8"))
+    # The validation images: 7 of three classes, at most 3 of one.
+    assert run["result"]["guessing_error"] == pytest.approx(100 * (1 - 3 / 7))
+    assert "not clearly better than always naming the most frequent class (57.1 %)" in said.err
+    assert said.status == 0
+
+
 def test_what_is_printed_next_works(deeper, here, pets):
     said = deeper("train", pets, "--epochs", 1, "--size", 16)
     predict, evaluate = (shlex.split(line)[-3:-1] for line in said.out.splitlines()[-2:])

@@ -246,7 +246,7 @@ def test_a_loss_that_is_no_number_stops_before_the_update(tmp_path):
     # The first step makes weights of 1e30, the second a loss that overflows.
     trainer = Trainer(job(rate="1e30", warmup_epochs="0"), newest_checkpoint(tmp_path, pytest.fail))
     with pytest.raises(
-        GateError, match=r"the loss is (nan|inf) at step \d of epoch 2;.*--set rate=0\.1"
+        GateError, match=r"the loss is (nan|inf) at step \d of epoch 2, first in \w+;.*--set rate=0\.1"
     ) as caught:
         run(trainer, tmp_path)
     assert caught.value.exit_status == 6
@@ -265,6 +265,75 @@ def test_weights_that_overflow_in_an_epochs_last_step_are_not_saved(tmp_path):
         run(trainer, tmp_path)
     assert trainer.progress.step == 1
     assert newest_checkpoint(tmp_path, pytest.fail) is None
+
+
+def test_a_loss_that_is_no_number_names_the_layer(tmp_path):
+    trainer = Trainer(job(epochs="1"))
+    with torch.no_grad():
+        trainer.net.get_parameter("fc.weight")[0, 0] = math.nan
+    with pytest.raises(GateError, match=r"the loss is nan at step 1 of epoch 1, first in fc;"):
+        run(trainer, tmp_path)
+
+
+def test_a_gradient_that_is_no_number_stops_before_the_update_and_names_the_layer(tmp_path):
+    trainer = Trainer(job(epochs="1"))
+    weight = trainer.net.get_parameter("conv.conv.weight")
+    weight.register_hook(lambda gradient: gradient * math.inf)
+    before = {name: value.detach().clone() for name, value in trainer.net.named_parameters()}
+    with pytest.raises(
+        GateError, match=r"the gradient of conv.conv.weight is not finite at step 1 of epoch 1;"
+    ):
+        run(trainer, tmp_path)
+    assert all(torch.equal(value, before[name]) for name, value in trainer.net.named_parameters())
+
+
+def test_a_bound_on_the_gradients_makes_small_steps(tmp_path):
+    """One step without momentum and decay: rate times clip is how far the weights go."""
+    settings = {"epochs": "1", "batch": "24", "rate": "0.5", "warmup_epochs": "0", "weight_decay": "0"}
+    trainer = Trainer(job(clip="0.001", momentum="0", **settings))
+    before = [value.detach().clone() for value in trainer.net.parameters()]
+    run(trainer, tmp_path)
+    moved = torch.cat(
+        [(value - old).flatten() for value, old in zip(trainer.net.parameters(), before, strict=True)]
+    )
+    assert moved.detach().norm().item() == pytest.approx(0.5 * 0.001, rel=1e-3)
+
+
+def test_the_mean_weights_are_evaluated_and_kept_and_go_on_bit_for_bit(tmp_path):
+    whole = run(Trainer(job(average="0.5", epochs="4")), tmp_path / "whole")
+    assert not torch.equal(whole.average.state["fc.weight"], whole.net.state_dict()["fc.weight"])
+    for name, value in whole.best.items():
+        if whole.progress.best_epoch == 4:
+            assert torch.equal(value, whole.average.state[name])
+    stop = StopRequest()
+
+    class Stopper(Events):
+        def step(self, pace):
+            if (pace.epoch, pace.step) == (2, 2):
+                stop.signal = 2
+
+    first = run(Trainer(job(average="0.5", epochs="4")), tmp_path / "parts", stop, Stopper())
+    assert first.progress.epoch == 2
+    checkpoint = newest_checkpoint(tmp_path / "parts", pytest.fail)
+    again = run(Trainer(job(average="0.5", epochs="4"), checkpoint), tmp_path / "parts")
+    assert state(again) == state(whole)
+    assert all(torch.equal(again.average.state[n], v) for n, v in whole.average.state.items())
+
+
+def test_a_network_that_does_not_learn_is_told_of(tmp_path):
+    notes = []
+
+    class Listener(Events):
+        def note(self, text):
+            notes.append(text)
+
+    trainer = Trainer(job(LINEAR, rate="0", batch="1", epochs="9"))  # 216 steps, all of them guesses
+    with torch.no_grad():
+        for value in trainer.net.parameters():
+            value.zero_()
+    run(trainer, tmp_path, events=Listener())
+    [note] = notes
+    assert "ln(3) = 1.099" in note
 
 
 def test_the_pace_is_told_after_every_step(tmp_path):

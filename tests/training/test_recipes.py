@@ -57,6 +57,8 @@ OTHERS = {
     "augmentation.flip": ("no", False),
     "smoothing": ("0", 0.0),
     "head_weight": ("1", 1.0),
+    "clip": ("2", 2.0),
+    "average": ("0.9999", 0.9999),
     "standardise": ("off", False),
     "bad_share": ("0.05", 0.05),
 }
@@ -111,6 +113,7 @@ def test_words_for_false(text):
         ("momentum", "2", "from 0 to 1"),
         ("pad", "1.5", "from 0 to 1"),
         ("bad_share", "5", "from 0 to 1"),
+        ("average", "1.5", "from 0 to 1"),
     ],
 )
 def test_values_that_do_not_fit_are_refused(name, text, needed):
@@ -124,7 +127,7 @@ def test_values_that_do_not_fit_are_refused(name, text, needed):
         ("rat", "did you mean optimiser.rate"),
         ("learning_rate", "optimiser.rate"),
         ("warmup", "did you mean schedule.warmup_epochs"),
-        ("Flip", "did you mean augmentation.flip"),
+        ("Flip", "augmentation.flip"),
         ("augmentation.flop", "did you mean augmentation.flip"),
         ("name", "the settings are: epochs, batch,"),
         ("optimiser", "optimiser.momentum"),

@@ -123,6 +123,12 @@ def _train(wishes: Wishes, out: Path | None, as_json: bool) -> None:
         f"val error {result['top1_error']:.2f} % (95 %: {low:.1f} to {high:.1f}, n = {result['images']}, "
         f"1 crop), epoch {result['best_epoch']} of {result['epochs']}, in {duration(result['seconds'])}"
     )
+    if high >= result["guessing_error"]:
+        click.echo(
+            "not clearly better than always naming the most frequent class "
+            f"({result['guessing_error']:.1f} %); train longer (--epochs) or at another rate (--set rate=...)",
+            err=True,
+        )
     click.echo(str(report))
     path = shlex.quote(str(folder.path))
     click.echo(f"next:  deeper predict {path} IMAGE")

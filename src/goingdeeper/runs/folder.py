@@ -3,6 +3,7 @@
 run.json          everything resolved: network, recipe, data, seed, versions, device, and the result
 split.csv         path, class, split: which image went where
 metrics.csv       one row an epoch
+log.jsonl         what happened, one object a line: started, notes, epochs, interrupted, resumed, finished
 predictions.csv   the chosen model on the validation images: path, true, predicted, probabilities
 checkpoints/      for resuming
 model/            what people share

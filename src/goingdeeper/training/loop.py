@@ -8,6 +8,7 @@ import statistics
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,11 +24,14 @@ from goingdeeper.errors import GateError
 from goingdeeper.evaluation.predict import log_probabilities
 from goingdeeper.evaluation.scores import Score, score
 from goingdeeper.nn.build import Net
+from goingdeeper.training.average import Average
 from goingdeeper.training.checkpoints import Checkpoint, save_checkpoint
 from goingdeeper.training.events import EpochEnd, Events, Pace
+from goingdeeper.training.gradients import NotFinite, bounded, first_not_finite
 from goingdeeper.training.objective import Objective
 from goingdeeper.training.recipes import Recipe
 from goingdeeper.training.stopping import StopRequest
+from goingdeeper.training.stuck import Plateau
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,8 @@ class Trainer:
         self.objective = Objective(self.net, job.recipe.smoothing, job.recipe.head_weight)
         self.parameters = dict(self.net.named_parameters())
         self.optimiser = _optimiser(self.parameters, job.recipe)
+        self.average = Average(self.net, job.recipe.average) if job.recipe.average else None
+        self.plateau = Plateau(len(job.classes))
         self.progress = Progress()
         self.best: dict[str, Tensor] = {}
         self.recent: deque[float] = deque(maxlen=50)
@@ -124,13 +130,19 @@ class Trainer:
                 self.recent.append(now - clock)
                 clock = now
                 events.step(self._pace(steps))
+                self._watch(values["loss_main"] / len(batch.labels), events)
         finally:
             batches.close()  # type: ignore[attr-defined]
         return progress.step >= steps
 
+    def _watch(self, loss: float, events: Events) -> None:
+        stuck = self.plateau.after(loss, self.job.recipe.optimiser.rate)
+        if stuck:
+            events.note(stuck)
+
     def _step(self, batch: Batch) -> dict[str, float]:
         job, progress = self.job, self.progress
-        number = (progress.epoch - 1) * self.steps_per_epoch + progress.step
+        number = self._number()
         for group in self.optimiser.param_groups:
             group["lr"] = self._rate(number)
         images = batch.images.to(job.device, non_blocking=True)
@@ -143,13 +155,25 @@ class Trainer:
             torch.manual_seed(int(np.random.SeedSequence((job.seed, number)).generate_state(1)[0]))
             loss = self.objective(images, labels)
         total = float(loss.total.detach())
+        when = f"at step {progress.step + 1} of epoch {progress.epoch}"
         if not math.isfinite(total):
-            raise self._diverged(f"the loss is {total} at step {progress.step + 1} of epoch {progress.epoch}")
+            place = first_not_finite(self.net, images)
+            raise self._diverged(f"the loss is {total} {when}{f', first in {place}' if place else ''}")
         loss.total.backward()
+        try:
+            bounded(self.parameters, job.recipe.clip)
+        except NotFinite as problem:
+            raise self._diverged(f"{problem} {when}") from None
         self.optimiser.step()
+        if self.average:
+            self.average.update(self.net, number + 1)
         count = len(labels)
         parts = {f"loss_{name}": count * float(value) for name, value in loss.parts.items()}
         return {"loss": count * total, **parts, "wrong": float(loss.wrong)}
+
+    def _number(self) -> int:
+        """Steps of the run that are finished."""
+        return (self.progress.epoch - 1) * self.steps_per_epoch + self.progress.step
 
     def _rate(self, step: int) -> float:
         recipe = self.job.recipe
@@ -179,7 +203,8 @@ class Trainer:
         """Scores the epoch and turns to the next; None, and nothing changed, where asked to stop midway."""
         progress, sums = self.progress, self.progress.sums
         start = time.perf_counter()
-        found = self._evaluate(stop)
+        with self.average.in_place(self.net) if self.average else nullcontext():
+            found = self._evaluate(stop)
         if found is None:
             return None
         if not math.isfinite(found.cross_entropy):
@@ -205,7 +230,8 @@ class Trainer:
         if (found.top1_error, found.cross_entropy) < (progress.best_error, progress.best_loss):
             progress.best_epoch = progress.epoch
             progress.best_error, progress.best_loss = found.top1_error, found.cross_entropy
-            self.best = {name: value.detach().cpu().clone() for name, value in self.net.state_dict().items()}
+            weights = self.average.state if self.average else self.net.state_dict()
+            self.best = {name: value.detach().cpu().clone() for name, value in weights.items()}
         end = EpochEnd(
             progress.epoch, self.job.recipe.epochs, row["train_loss"], row["val_loss"],
             row["val_error"], progress.best_error, progress.seconds,
@@ -237,22 +263,26 @@ class Trainer:
     def _save(self, folder: Path) -> None:
         tensors = {f"net.{name}": value for name, value in self.net.state_dict().items()}
         tensors |= {f"best.{name}": value for name, value in self.best.items()}
+        if self.average:
+            tensors |= {f"average.{name}": value for name, value in self.average.state.items()}
         for name, parameter in self.parameters.items():
             state = self.optimiser.state.get(parameter, {})
             if state.get("momentum_buffer") is not None:
                 tensors[f"momentum.{name}"] = state["momentum_buffer"]
-        progress = self.progress
-        number = (progress.epoch - 1) * self.steps_per_epoch + progress.step
-        save_checkpoint(folder, number, dataclasses.asdict(progress), tensors)
+        save_checkpoint(folder, self._number(), dataclasses.asdict(self.progress), tensors)
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         self.progress = Progress(**checkpoint.progress)
-        parts: dict[str, dict[str, Tensor]] = {"net": {}, "best": {}, "momentum": {}}
+        parts: dict[str, dict[str, Tensor]] = {
+            "net": {}, "best": {}, "average": {}, "momentum": {},
+        }  # fmt: skip
         for full, value in checkpoint.tensors.items():
             part, _, name = full.partition(".")
             parts[part][name] = value
         self.net.load_state_dict(parts["net"])
         self.best = parts["best"]
+        if self.average:
+            self.average.restore(parts["average"])
         for name, value in parts["momentum"].items():
             parameter = self.parameters[name]
             buffer = torch.empty_like(parameter).copy_(value)

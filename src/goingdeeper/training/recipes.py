@@ -44,7 +44,9 @@ class WarmupCosine:
 class Recipe:
     """Everything about training that is not the network or the data.
 
-    smoothing: label smoothing over all classes. head_weight: of each auxiliary head's loss.
+    smoothing: label smoothing over all classes. head_weight: of each auxiliary head's loss. clip: bound on
+    the global norm of the gradients, 0 for none. average: decay of the running mean of the weights, which
+    then is evaluated and kept; 0 for none.
     standardise: divide by the standard deviation; without it only the mean is subtracted, from bytes 0 to
     255, as the papers before batch norm did. bad_share: images that may be unreadable and left out.
     """
@@ -57,6 +59,8 @@ class Recipe:
     augmentation: Augmentation = field(default=Augmentation())
     smoothing: float = 0.1
     head_weight: float = 0.3
+    clip: float = 0.0
+    average: float = 0.0
     standardise: bool = True
     bad_share: float = BAD_SHARE
 
@@ -65,7 +69,7 @@ SCRATCH = Recipe("scratch")
 
 RECIPES = {recipe.name: recipe for recipe in (SCRATCH,)}
 
-AT_MOST_ONE = frozenset({"optimiser.momentum", "augmentation.pad", "smoothing", "bad_share"})
+AT_MOST_ONE = frozenset({"optimiser.momentum", "augmentation.pad", "smoothing", "average", "bad_share"})
 
 
 def recipe(name: str) -> Recipe:

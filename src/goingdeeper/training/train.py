@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import statistics
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -14,7 +15,7 @@ from goingdeeper.data.batches import Preprocessing
 from goingdeeper.data.pictures import mean_and_std, survey
 from goingdeeper.data.sources import Source, open_source
 from goingdeeper.data.split import Division, divide
-from goingdeeper.errors import DataError, Interrupted, ResourceError, UsageError
+from goingdeeper.errors import DataError, GateError, Interrupted, ResourceError, UsageError
 from goingdeeper.evaluation.predict import log_probabilities
 from goingdeeper.evaluation.scores import Score, score
 from goingdeeper.nn.build import Net, build
@@ -23,11 +24,12 @@ from goingdeeper.runs.listing import going_on, locked
 from goingdeeper.runs.model import load_model, save_model
 from goingdeeper.training.checkpoints import newest_checkpoint
 from goingdeeper.training.events import Events
+from goingdeeper.training.log import Log
 from goingdeeper.training.loop import Job, Progress, Trainer
 from goingdeeper.training.place import check_out, choose_folder
 from goingdeeper.training.plan import Wishes, choose_device, choose_network, choose_recipe
 from goingdeeper.training.recipes import change, recipe
-from goingdeeper.training.record import announce, resolve
+from goingdeeper.training.record import announce, command, resolve
 from goingdeeper.training.stopping import StopRequest, stop_requests
 from goingdeeper.version import __version__
 
@@ -63,7 +65,10 @@ def train(wishes: Wishes, out: Path | None = None, events: Events | None = None)
             ("path", "class", "split"),
             [(i.path, i.label, side) for side in ("train", "val") for i in getattr(division, side)],
         )
-        announce(events, resolved, folder, resuming)
+        log = Log(folder.path / "log.jsonl", events)
+        begun = "resumed" if resuming else "started"
+        log.write(begun, command=command(wishes), versions=resolved["versions"])
+        announce(log, resolved, folder, resuming)
         mean, std = mean_and_std(found.pictures, division.train)
         if not chosen.standardise:
             std = (1 / 255,) * len(std)
@@ -71,35 +76,39 @@ def train(wishes: Wishes, out: Path | None = None, events: Events | None = None)
             build(plan.network, seed=wishes.seed), chosen, found.pictures, division.train, division.val,
             source.classes, Preprocessing(plan.size, mean, std), wishes.seed, device.value,
         )  # fmt: skip
-        _run(job, folder, resolved, source, events)
+        _run(job, folder, resolved, source, log)
     return folder
 
 
-def _run(job: Job, folder: RunFolder, run: dict[str, Any], source: Source, events: Events) -> None:
-    checkpoint = newest_checkpoint(folder.checkpoints, events.note)
+def _run(job: Job, folder: RunFolder, run: dict[str, Any], source: Source, log: Log) -> None:
+    checkpoint = newest_checkpoint(folder.checkpoints, log.note)
     try:
         with stop_requests() as stop:
             trainer = Trainer(job, checkpoint)
             if checkpoint:
-                events.note(f"going on from {_reached(trainer.progress)}")
+                log.note(f"going on from {_reached(trainer.progress)}")
             try:
-                trainer.run(stop, folder.checkpoints, events, lambda: _write_metrics(folder, trainer))
+                trainer.run(stop, folder.checkpoints, log, lambda: _write_metrics(folder, trainer))
                 if stop:
                     saved = f"interrupted; everything is saved up to {_reached(trainer.progress)}"
-                    _interrupt(saved, stop, folder, run)
-                _finish(trainer, folder, run, source)
+                    _interrupt(saved, stop, folder, run, log)
+                log.write("finished", **_finish(trainer, folder, run, source))
             except KeyboardInterrupt:
-                _interrupt("stopped at once; the last checkpoint is kept", stop, folder, run)
+                _interrupt("stopped at once; the last checkpoint is kept", stop, folder, run, log)
+            except GateError as problem:
+                log.write("stopped", reason=str(problem))
+                raise
     except torch.OutOfMemoryError:
         raise ResourceError(
             f"not enough memory on {job.device} for a batch of {job.recipe.batch}; "
             f"give --batch {max(1, job.recipe.batch // 2)}"
         ) from None
     finally:
-        events.close()
+        log.close()
 
 
-def _interrupt(saved: str, stop: StopRequest, folder: RunFolder, run: dict[str, Any]) -> NoReturn:
+def _interrupt(saved: str, stop: StopRequest, folder: RunFolder, run: dict[str, Any], log: Log) -> NoReturn:
+    log.write("interrupted", signal=stop.signal or signal.SIGINT, reason=saved)
     folder.write_run({**run, "status": "interrupted"})
     raise Interrupted(f"{saved}. Go on with: {going_on(folder, run)}", stop.signal or signal.SIGINT)
 
@@ -110,8 +119,8 @@ def _reached(progress: Progress) -> str:
     return f"the end of epoch {progress.epoch - 1}" if progress.epoch > 1 else "the start"
 
 
-def _finish(trainer: Trainer, folder: RunFolder, run: dict[str, Any], source: Source) -> None:
-    """The best epoch's weights become the model; their predictions and score end the run."""
+def _finish(trainer: Trainer, folder: RunFolder, run: dict[str, Any], source: Source) -> dict[str, Any]:
+    """The best epoch's weights become the model; their predictions and score, which is given, end the run."""
     job, progress = trainer.job, trainer.progress
     _write_metrics(folder, trainer)  # a kill may have come between the last checkpoint and this file
     trainer.net.load_state_dict(trainer.best)
@@ -162,10 +171,12 @@ def _finish(trainer: Trainer, folder: RunFolder, run: dict[str, Any], source: So
         "seconds": round(progress.seconds, 1),
         "images_per_second": round(statistics.median(rates), 1),
         "images_per_epoch": images,
+        "guessing_error": 100 * (1 - max(Counter(item.label for item in job.val).values()) / len(job.val)),
         **scores,
         "latency_ms": _latency(load_model(folder.path).net, job),
     }
     folder.write_run({**run, "status": "finished", "result": result})
+    return result
 
 
 def _scores(final: Score) -> dict[str, Any]:

@@ -1,0 +1,40 @@
+"""log.jsonl: what happened in a run, one object a line, each written at once."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+
+from goingdeeper.training.events import EpochEnd, Events, Pace
+
+
+class Log(Events):
+    """Keeps notes and epochs in a file on their way to whoever watches; steps only pass through."""
+
+    def __init__(self, file: Path, watcher: Events) -> None:
+        self.file, self.watcher = file, watcher
+
+    def write(self, event: str, **facts: object) -> None:
+        """One line: the time, the event, and what belongs to it."""
+        line = {"time": datetime.now().isoformat(timespec="milliseconds"), "event": event, **facts}
+        with self.file.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+    def note(self, text: str) -> None:
+        self.write("note", text=text)
+        self.watcher.note(text)
+
+    def reading(self, done: int, total: int) -> None:
+        self.watcher.reading(done, total)
+
+    def step(self, pace: Pace) -> None:
+        self.watcher.step(pace)
+
+    def epoch(self, end: EpochEnd) -> None:
+        self.write("epoch", **asdict(end))
+        self.watcher.epoch(end)
+
+    def close(self) -> None:
+        self.watcher.close()

@@ -90,6 +90,7 @@ def train(
     size: int | None = None,
     seed: int = 0,
     device: str = "auto",
+    from_run: PathLike | None = None,
     settings: Mapping[str, object] | None = None,
     out: PathLike | None = None,
     events: Events | None = None,
@@ -97,11 +98,13 @@ def train(
     """Trains a classifier on a folder of class folders, or on `digits`, and writes a run folder.
 
     What is left out is chosen from the images and the machine, and recorded with its reason in run.json.
-    settings: recipe fields by name, such as {"rate": 0.05, "flip": False}. An unfinished run of the same
+    from_run: a run whose weights are gone on from, with its network, size and classes. settings: recipe
+    fields by name, such as {"rate": 0.05, "flip": False}. An unfinished run of the same
     settings and images goes on. Raises DataError for unusable images, UsageError for unknown names.
     """
     wishes = Wishes(
         os.fspath(source), model, recipe, epochs, batch, size, seed, device,
+        os.fspath(from_run) if from_run is not None else None,
         tuple((key, str(value)) for key, value in (settings or {}).items()),
     )  # fmt: skip
     folder = _train(wishes, Path(out) if out is not None else None, events)

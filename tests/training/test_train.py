@@ -495,7 +495,18 @@ def test_the_largest_seed(here, wishes):
     "wishes_",
     [
         Wishes("p"),
-        Wishes("my photos/", "resnet-18-b", "scratch", 3, 8, 64, 5, "cpu", (("rate", "0.1"), ("flip", "no"))),
+        Wishes(
+            "my photos/",
+            "resnet-18-b",
+            "scratch",
+            3,
+            8,
+            64,
+            5,
+            "cpu",
+            "runs/a b",
+            (("rate", "0.1"), ("flip", "no")),
+        ),
     ],
 )
 def test_the_command_repeats_the_wishes(wishes_):
@@ -505,7 +516,7 @@ def test_the_command_repeats_the_wishes(wishes_):
     given = train_command.make_context("train", words[2:], parent).params
     assert Wishes(
         given["images"], given["model"], given["recipe"], given["epochs"], given["batch"], given["size"],
-        given["seed"], given["device"], given["settings"],
+        given["seed"], given["device"], given["from_run"], given["settings"],
     ) == wishes_  # fmt: skip
 
 

@@ -41,6 +41,7 @@ def _settings(
     "--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True, help="Of every draw."
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:1.")
+@click.option("--from", "from_run", metavar="RUN", help="Go on from the weights of this run.")
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder; otherwise a new one in runs/.")
 @click.option(
     "--set",
@@ -60,6 +61,7 @@ def train_command(
     size: int | None,
     seed: int,
     device: str,
+    from_run: str | None,
     out: Path | None,
     settings: tuple[tuple[str, str], ...],
     as_json: bool,
@@ -72,7 +74,7 @@ def train_command(
     """
     from goingdeeper.training.plan import Wishes
 
-    _train(Wishes(images, model, recipe, epochs, batch, size, seed, device, settings), out, as_json)
+    _train(Wishes(images, model, recipe, epochs, batch, size, seed, device, from_run, settings), out, as_json)
 
 
 @click.command("demo", short_help="Train on the embedded digits and write a report.")
@@ -126,7 +128,7 @@ def _train(wishes: Wishes, out: Path | None, as_json: bool) -> None:
     if high >= result["guessing_error"]:
         click.echo(
             "not clearly better than always naming the most frequent class "
-            f"({result['guessing_error']:.1f} %); train longer (--epochs) or at another rate (--set rate=...)",
+            f"({result['guessing_error']:.1f} %); train longer (--epochs) or at another --set rate=...",
             err=True,
         )
     click.echo(str(report))

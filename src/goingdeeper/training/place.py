@@ -55,8 +55,8 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     ]
     if not found:
         plain = json.loads(json.dumps(dict(new)))
-        for key in ("version", "description", "recipe", "seed", "device"):
-            if old.get(key) != plain[key]:
+        for key in ("version", "description", "recipe", "seed", "device", "from"):
+            if old.get(key) != plain.get(key):
                 found.append(f"another {key}")
         if old.get("data", {}).get("fingerprint") != plain["data"]["fingerprint"]:
             found.append("the images have changed")

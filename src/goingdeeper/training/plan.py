@@ -12,6 +12,7 @@ from goingdeeper.data.sources import Source
 from goingdeeper.edits import without_heads
 from goingdeeper.errors import ResourceError, UsageError
 from goingdeeper.layers import Conv, Network
+from goingdeeper.runs.model import Model
 from goingdeeper.trace import smallest_input, trace
 from goingdeeper.training.recipes import Recipe, change, recipe
 
@@ -24,7 +25,10 @@ SMALL = 48
 
 @dataclass(frozen=True)
 class Wishes:
-    """What was asked for; None is left to the defaults. settings: recipe fields by name, as text."""
+    """What was asked for; None is left to the defaults. from_run: a run whose weights are gone on from.
+
+    settings: recipe fields by name, as text.
+    """
 
     source: str
     model: str | None = None
@@ -34,6 +38,7 @@ class Wishes:
     size: int | None = None
     seed: int = 0
     device: str = "auto"
+    from_run: str | None = None
     settings: tuple[tuple[str, str], ...] = ()
 
 
@@ -73,18 +78,31 @@ def choose_device(wish: str) -> Reason:
     return Reason("device", wish, "asked for")
 
 
-def choose_network(wishes: Wishes, source: Source, device: str) -> Plan:
-    """The network and its input size. Raises ShapeError for too small a size."""
+def choose_network(wishes: Wishes, source: Source, device: str, begun: Model | None = None) -> Plan:
+    """The network and its input size: those of the model that is gone on from, unless others are asked for.
+
+    Raises ShapeError for too small a size.
+    """
     side = typical_side(source)
     if wishes.model is not None:
         model = Reason("model", wishes.model, "asked for")
+    elif begun is not None:
+        model = Reason("model", begun.net.description.name, "that of the weights")
     elif side > 160 and device != "cpu":
         model = Reason("model", "resnet-18-b", "large images and a GPU")
     else:
         why = "a CPU trains it in minutes" if side > 48 else "small images"
         model = Reason("model", "cifar-resnet-20-a", why)
-    network = catalogue.network(model.value)
-    size, why = _size(network, side) if wishes.size is None else (wishes.size, "asked for")
+    if begun is not None and wishes.model is None:
+        network = begun.net.description
+    else:
+        network = catalogue.network(model.value)
+    if wishes.size is not None:
+        size, why = wishes.size, "asked for"
+    elif begun is not None:
+        size, why = begun.preprocessing.size, "that of the weights"
+    else:
+        size, why = _size(network, side)
     reasons = [model, Reason("size", f"{size}x{size}", why)]
     needs = smallest_input(network) or 0
     if network.heads and size < needs and size >= (smallest_input(without_heads(network)) or 0):

@@ -25,7 +25,7 @@ from goingdeeper.version import __version__
 
 def resolve(
     wishes: Wishes, source: Source, found: Survey, division: Division, plan: Plan,
-    chosen: Recipe, reasons: list[Reason],
+    chosen: Recipe, reasons: list[Reason], origin: dict[str, Any] | None,
 ) -> dict[str, Any]:  # fmt: skip
     """What run.json holds before the first step."""
     counted = cost(plan.network)
@@ -39,6 +39,7 @@ def resolve(
         "command": command(wishes),
         "wishes": {**dataclasses.asdict(wishes), "settings": dict(wishes.settings)},
         "reasons": [dataclasses.asdict(reason) for reason in reasons],
+        "from": origin,
         "network": plan.network.name,
         "params": counted.params_with_heads,
         "macs": counted.macs,
@@ -72,14 +73,18 @@ def resolve(
     }
 
 
+FLAGS = {"from_run": "from"}
+"""Flags of the command line that are called otherwise here."""
+
+
 def command(wishes: Wishes) -> str:
     """The command line that repeats a run."""
     words = ["deeper", "train", wishes.source]
     standard = Wishes(wishes.source)
-    for name in ("model", "recipe", "epochs", "batch", "size", "seed", "device"):
+    for name in ("model", "recipe", "epochs", "batch", "size", "seed", "device", "from_run"):
         value = getattr(wishes, name)
         if value != getattr(standard, name):
-            words += [f"--{name}", str(value)]
+            words += [f"--{FLAGS.get(name, name)}", str(value)]
     for key, value in wishes.settings:
         words += ["--set", f"{key}={value}"]
     return shlex.join(words)
@@ -103,9 +108,10 @@ def announce(events: Events, run: dict[str, Any], folder: RunFolder, resuming: b
     if unseen:
         events.note(f"no validation image of: {', '.join(unseen[:8])}{', ...' if len(unseen) > 8 else ''}")
     size = run["description"]["input"]
+    begun = f"from {run['from']['path']}" if run.get("from") else "from scratch"
     events.note(
         f"{run['network']} at {size[2]}x{size[1]} · {run['params'] / 1e6:.2f} M parameters, "
-        f"{run['macs'] / 1e9:.2f} G multiply-adds · from scratch · {run['device']}, {run['threads']} threads"
+        f"{run['macs'] / 1e9:.2f} G multiply-adds · {begun} · {run['device']}, {run['threads']} threads"
     )
     wide = [max(len(reason[part]) for reason in run["reasons"]) for part in ("what", "value")]
     for reason in run["reasons"]:

@@ -30,6 +30,7 @@ from goingdeeper.training.place import check_out, choose_folder
 from goingdeeper.training.plan import Wishes, choose_device, choose_network, choose_recipe
 from goingdeeper.training.recipes import change, recipe
 from goingdeeper.training.record import announce, command, resolve
+from goingdeeper.training.start import begin_from, origin, take_over
 from goingdeeper.training.stopping import StopRequest, stop_requests
 from goingdeeper.version import __version__
 
@@ -47,14 +48,19 @@ def train(wishes: Wishes, out: Path | None = None, events: Events | None = None)
         check_out(out)
     source = open_source(wishes.source)
     device = choose_device(wishes.device)
-    plan = choose_network(wishes, source, device.value)
+    begun = begin_from(wishes.from_run)
+    plan = choose_network(wishes, source, device.value, begun)
     bad_share = change(recipe(wishes.recipe), dict(wishes.settings)).bad_share
     found = survey(source, plan.size, bad_share, events.reading)
     division = divide(source, found.digests, wishes.seed)
     _check_classes(source, division)
     chosen, reasons = choose_recipe(wishes, plan.network, source, len(division.train))
     reasons = [device, *plan.reasons, *reasons]
-    resolved = resolve(wishes, source, found, division, plan, chosen, reasons)
+    net = build(plan.network, seed=wishes.seed)
+    if begun:
+        take_over(net, begun, source.classes)
+    weights = origin(begun) if begun else None
+    resolved = resolve(wishes, source, found, division, plan, chosen, reasons, weights)
     folder, resuming = choose_folder(out, resolved)
     with locked(folder):
         if resuming:
@@ -66,14 +72,16 @@ def train(wishes: Wishes, out: Path | None = None, events: Events | None = None)
             [(i.path, i.label, side) for side in ("train", "val") for i in getattr(division, side)],
         )
         log = Log(folder.path / "log.jsonl", events)
-        begun = "resumed" if resuming else "started"
-        log.write(begun, command=command(wishes), versions=resolved["versions"])
+        event = "resumed" if resuming else "started"
+        log.write(event, command=command(wishes), versions=resolved["versions"])
         announce(log, resolved, folder, resuming)
         mean, std = mean_and_std(found.pictures, division.train)
         if not chosen.standardise:
             std = (1 / 255,) * len(std)
+        if begun:  # the weights are for images on their scale
+            mean, std = begun.preprocessing.mean, begun.preprocessing.std
         job = Job(
-            build(plan.network, seed=wishes.seed), chosen, found.pictures, division.train, division.val,
+            net, chosen, found.pictures, division.train, division.val,
             source.classes, Preprocessing(plan.size, mean, std), wishes.seed, device.value,
         )  # fmt: skip
         _run(job, folder, resolved, source, log)
@@ -160,6 +168,7 @@ def _finish(trainer: Trainer, folder: RunFolder, run: dict[str, Any], source: So
                 "epoch": progress.best_epoch,
                 "goingdeeper": __version__,
                 "command": run["command"],
+                **({"from": run["from"]} if run.get("from") else {}),
             },
         },
     )

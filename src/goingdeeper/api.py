@@ -91,6 +91,7 @@ def train(
     seed: int = 0,
     device: str = "auto",
     from_run: PathLike | None = None,
+    time: str | None = None,
     settings: Mapping[str, object] | None = None,
     out: PathLike | None = None,
     events: Events | None = None,
@@ -98,13 +99,14 @@ def train(
     """Trains a classifier on a folder of class folders, or on `digits`, and writes a run folder.
 
     What is left out is chosen from the images and the machine, and recorded with its reason in run.json.
-    from_run: a run whose weights are gone on from, with its network, size and classes. settings: recipe
+    from_run: a run whose weights are gone on from, with its network, size and classes. time: a budget such
+    as "10m", instead of epochs. settings: recipe
     fields by name, such as {"rate": 0.05, "flip": False}. An unfinished run of the same
     settings and images goes on. Raises DataError for unusable images, UsageError for unknown names.
     """
     wishes = Wishes(
         os.fspath(source), model, recipe, epochs, batch, size, seed, device,
-        os.fspath(from_run) if from_run is not None else None,
+        os.fspath(from_run) if from_run is not None else None, time,
         tuple((key, str(value)) for key, value in (settings or {}).items()),
     )  # fmt: skip
     folder = _train(wishes, Path(out) if out is not None else None, events)

@@ -505,6 +505,7 @@ def test_the_largest_seed(here, wishes):
             5,
             "cpu",
             "runs/a b",
+            "1h",
             (("rate", "0.1"), ("flip", "no")),
         ),
     ],
@@ -516,7 +517,8 @@ def test_the_command_repeats_the_wishes(wishes_):
     given = train_command.make_context("train", words[2:], parent).params
     assert Wishes(
         given["images"], given["model"], given["recipe"], given["epochs"], given["batch"], given["size"],
-        given["seed"], given["device"], given["from_run"], given["settings"],
+        given["seed"], given["device"], given["from_run"],
+        given["time"], given["settings"],
     ) == wishes_  # fmt: skip
 
 

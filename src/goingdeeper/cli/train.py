@@ -41,6 +41,7 @@ def _settings(
     "--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True, help="Of every draw."
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:1.")
+@click.option("--time", metavar="TIME", help="A budget such as 10m or 1h30m, instead of --epochs.")
 @click.option("--from", "from_run", metavar="RUN", help="Go on from the weights of this run.")
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder; otherwise a new one in runs/.")
 @click.option(
@@ -61,6 +62,7 @@ def train_command(
     size: int | None,
     seed: int,
     device: str,
+    time: str | None,
     from_run: str | None,
     out: Path | None,
     settings: tuple[tuple[str, str], ...],
@@ -74,7 +76,11 @@ def train_command(
     """
     from goingdeeper.training.plan import Wishes
 
-    _train(Wishes(images, model, recipe, epochs, batch, size, seed, device, from_run, settings), out, as_json)
+    _train(
+        Wishes(images, model, recipe, epochs, batch, size, seed, device, from_run, time, settings),
+        out,
+        as_json,
+    )
 
 
 @click.command("demo", short_help="Train on the embedded digits and write a report.")

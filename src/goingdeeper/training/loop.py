@@ -7,11 +7,10 @@ import math
 import statistics
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -29,9 +28,13 @@ from goingdeeper.training.checkpoints import Checkpoint, save_checkpoint
 from goingdeeper.training.events import EpochEnd, Events, Pace
 from goingdeeper.training.gradients import NotFinite, bounded, first_not_finite
 from goingdeeper.training.objective import Objective
+from goingdeeper.training.optimisers import optimiser
 from goingdeeper.training.recipes import Recipe
 from goingdeeper.training.stopping import StopRequest
 from goingdeeper.training.stuck import Plateau
+
+EVALUATION = 1 / 3
+"""What evaluating a batch costs of a training step."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ class Trainer:
         self.net = job.net.to(job.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.objective = Objective(self.net, job.recipe.smoothing, job.recipe.head_weight)
         self.parameters = dict(self.net.named_parameters())
-        self.optimiser = _optimiser(self.parameters, job.recipe)
+        self.optimiser = optimiser(self.parameters, job.recipe)
         self.average = Average(self.net, job.recipe.average) if job.recipe.average else None
         self.plateau = Plateau(len(job.classes))
         self.progress = Progress()
@@ -106,21 +109,26 @@ class Trainer:
                 epoch_end()
                 events.epoch(end)
 
-    def _epoch(self, stop: StopRequest, events: Events) -> bool:
-        """Whether all steps of the epoch are done."""
+    def batches(self) -> Iterator[Batch]:
+        """What is left of the current epoch, and the network ready for it."""
         job, progress = self.job, self.progress
-        steps = self.steps_per_epoch
         self.net.train()
-        batches = training_batches(
+        return training_batches(
             job.pictures, job.train, job.classes, job.preprocessing, job.recipe.augmentation,
             batch=job.recipe.batch, seed=job.seed, epoch=progress.epoch, start=progress.step,
         )  # fmt: skip
+
+    def _epoch(self, stop: StopRequest, events: Events) -> bool:
+        """Whether all steps of the epoch are done."""
+        progress = self.progress
+        steps = self.steps_per_epoch
+        batches = self.batches()
         clock = time.perf_counter()
         try:
             while not stop and progress.step < steps:
                 batch = next(batches)
                 loaded = time.perf_counter()
-                values = self._step(batch)
+                values = self.step(batch)
                 now = time.perf_counter()
                 progress.step += 1
                 progress.seconds += now - clock
@@ -140,7 +148,8 @@ class Trainer:
         if stuck:
             events.note(stuck)
 
-    def _step(self, batch: Batch) -> dict[str, float]:
+    def step(self, batch: Batch) -> dict[str, float]:
+        """One update; the losses and errors, summed over the batch."""
         job, progress = self.job, self.progress
         number = self._number()
         for group in self.optimiser.param_groups:
@@ -192,8 +201,7 @@ class Trainer:
         evaluations = (epochs - progress.epoch + 1) * len(self.job.val) / self.job.recipe.batch
         left = None
         if len(self.recent) > min(10, steps):  # the first step of a process takes longer
-            # Evaluation is a third of a step's work.
-            left = (remaining + evaluations / 3) * statistics.median(self.recent)
+            left = (remaining + EVALUATION * evaluations) * statistics.median(self.recent)
         return Pace(
             progress.epoch, epochs, progress.step, steps, sums["loss"] / sums["images"],
             sums["images"] / sums["seconds"], 100 * sums["wait"] / sums["seconds"], left,
@@ -287,15 +295,3 @@ class Trainer:
             parameter = self.parameters[name]
             buffer = torch.empty_like(parameter).copy_(value)
             self.optimiser.state[parameter]["momentum_buffer"] = buffer
-
-
-def _optimiser(parameters: Mapping[str, Tensor], recipe: Recipe) -> torch.optim.SGD:
-    """Two groups: weights of convolutions and fully connected layers decay, biases and norms do not."""
-    sgd = recipe.optimiser
-    weights = [value for value in parameters.values() if value.ndim > 1]
-    others = [value for value in parameters.values() if value.ndim <= 1]
-    groups: list[dict[str, Any]] = [{"params": weights}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.SGD(
-        groups, lr=sgd.rate, momentum=sgd.momentum, nesterov=sgd.nesterov and sgd.momentum > 0,
-        weight_decay=sgd.weight_decay, fused=True,
-    )  # fmt: skip

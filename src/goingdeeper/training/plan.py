@@ -26,6 +26,7 @@ SMALL = 48
 @dataclass(frozen=True)
 class Wishes:
     """What was asked for; None is left to the defaults. from_run: a run whose weights are gone on from.
+    time: a budget such as `10m`, instead of epochs.
 
     settings: recipe fields by name, as text.
     """
@@ -39,6 +40,7 @@ class Wishes:
     seed: int = 0
     device: str = "auto"
     from_run: str | None = None
+    time: str | None = None
     settings: tuple[tuple[str, str], ...] = ()
 
 
@@ -135,6 +137,8 @@ def choose_recipe(
             raise UsageError(f"--{name} {value} and --set {name}={asked[name]}: give one of them")
         if value is not None:
             asked[name] = str(value)
+    if wishes.time is not None and "epochs" in asked:
+        raise UsageError(f"--time {wishes.time} and {asked['epochs']} epochs: give one of them")
     chosen = change(recipe(wishes.recipe), asked)
     normed = any(isinstance(step.layer, Conv) and step.layer.norm for step in trace(network))
     if "batch" not in asked:

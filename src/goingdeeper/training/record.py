@@ -81,7 +81,7 @@ def command(wishes: Wishes) -> str:
     """The command line that repeats a run."""
     words = ["deeper", "train", wishes.source]
     standard = Wishes(wishes.source)
-    for name in ("model", "recipe", "epochs", "batch", "size", "seed", "device", "from_run"):
+    for name in ("model", "recipe", "epochs", "batch", "size", "seed", "device", "from_run", "time"):
         value = getattr(wishes, name)
         if value != getattr(standard, name):
             words += [f"--{FLAGS.get(name, name)}", str(value)]

@@ -6,6 +6,7 @@ import signal
 import statistics
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -22,12 +23,13 @@ from goingdeeper.nn.build import Net, build
 from goingdeeper.runs.folder import RunFolder
 from goingdeeper.runs.listing import going_on, locked
 from goingdeeper.runs.model import load_model, save_model
+from goingdeeper.training.budget import epochs_within, seconds
 from goingdeeper.training.checkpoints import newest_checkpoint
 from goingdeeper.training.events import Events
 from goingdeeper.training.log import Log
 from goingdeeper.training.loop import Job, Progress, Trainer
 from goingdeeper.training.place import check_out, choose_folder
-from goingdeeper.training.plan import Wishes, choose_device, choose_network, choose_recipe
+from goingdeeper.training.plan import Reason, Wishes, choose_device, choose_network, choose_recipe
 from goingdeeper.training.recipes import change, recipe
 from goingdeeper.training.record import announce, command, resolve
 from goingdeeper.training.start import begin_from, origin, take_over
@@ -46,6 +48,8 @@ def train(wishes: Wishes, out: Path | None = None, events: Events | None = None)
         raise UsageError(f"seed {wishes.seed}: a whole number from 0 to {2**31 - 1} is needed")
     if out is not None:
         check_out(out)
+    clock = time.perf_counter()
+    budget = seconds(wishes.time) if wishes.time is not None else 0.0
     source = open_source(wishes.source)
     device = choose_device(wishes.device)
     begun = begin_from(wishes.from_run)
@@ -63,8 +67,25 @@ def train(wishes: Wishes, out: Path | None = None, events: Events | None = None)
     resolved = resolve(wishes, source, found, division, plan, chosen, reasons, weights)
     folder, resuming = choose_folder(out, resolved)
     with locked(folder):
+        mean, std = mean_and_std(found.pictures, division.train)
+        if not chosen.standardise:
+            std = (1 / 255,) * len(std)
+        if begun:  # the weights are for images on their scale
+            mean, std = begun.preprocessing.mean, begun.preprocessing.std
+        job = Job(
+            net, chosen, found.pictures, division.train, division.val,
+            source.classes, Preprocessing(plan.size, mean, std), wishes.seed, device.value,
+        )  # fmt: skip
         if resuming:
             resolved = {**folder.run(), "status": "running"}
+            job = _lasting(job, resolved["recipe"]["epochs"])
+        elif budget:
+            events.note(f"trying some steps, to see what fits into {wishes.time}")
+            epochs, each = epochs_within(job, budget - (time.perf_counter() - clock))
+            job = _lasting(job, epochs)
+            why = f"--time {wishes.time} at {each:.3g} s an epoch here"
+            reasons = [Reason("epochs", str(epochs), why) if r.what == "epochs" else r for r in reasons]
+            resolved = resolve(wishes, source, found, division, plan, job.recipe, reasons, weights)
         folder.write_run(resolved)
         folder.write_rows(
             "split.csv",
@@ -75,17 +96,12 @@ def train(wishes: Wishes, out: Path | None = None, events: Events | None = None)
         event = "resumed" if resuming else "started"
         log.write(event, command=command(wishes), versions=resolved["versions"])
         announce(log, resolved, folder, resuming)
-        mean, std = mean_and_std(found.pictures, division.train)
-        if not chosen.standardise:
-            std = (1 / 255,) * len(std)
-        if begun:  # the weights are for images on their scale
-            mean, std = begun.preprocessing.mean, begun.preprocessing.std
-        job = Job(
-            net, chosen, found.pictures, division.train, division.val,
-            source.classes, Preprocessing(plan.size, mean, std), wishes.seed, device.value,
-        )  # fmt: skip
         _run(job, folder, resolved, source, log)
     return folder
+
+
+def _lasting(job: Job, epochs: int) -> Job:
+    return replace(job, recipe=replace(job.recipe, epochs=epochs))
 
 
 def _run(job: Job, folder: RunFolder, run: dict[str, Any], source: Source, log: Log) -> None:

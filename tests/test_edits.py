@@ -247,3 +247,27 @@ def test_a_wider_googlenet_computes_heads_too() -> None:
         logits, taps = net.tap(torch.zeros(2, 3, 80, 80), ["heads.4a", "heads.4d", "3a.5x5.reduce", "5b"])
     assert [tuple(one.shape) for one in (logits, taps["heads.4a"], taps["heads.4d"])] == [(2, 1000)] * 3
     assert (taps["3a.5x5.reduce"].shape[1], taps["5b"].shape[1]) == (20, 1280)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda given: edits.rename(given, "other"),
+        edits.without_heads,
+        lambda given: edits.rewrite(given, lambda layer: layer),
+        lambda given: edits.without(given, LRN),
+        lambda given: edits.with_batch_norm(given, BatchNorm()),
+        lambda given: edits.widen(given, 2),
+        lambda given: edits.widen(given, -1),
+        lambda given: edits.replace_layer(given, "conv1", Identity()),
+        edits.without_shortcuts,
+        edits.stride_on_3x3,
+    ],
+)
+def test_an_id_in_place_of_a_network_is_refused_with_the_way_to_one(edit) -> None:
+    with pytest.raises(
+        UsageError, match=r"^'vgg-16' is not a Network; take goingdeeper\.network\('vgg-16'\)$"
+    ):
+        edit("vgg-16")
+    with pytest.raises(UsageError, match=r"^3 is not a Network; take one$"):
+        edit(3)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, is_dataclass, replace
+from importlib.resources import files
 from typing import Any
 
 import torch
@@ -22,10 +24,12 @@ from goingdeeper.layers import (
     Chain,
     Concat,
     Conv,
+    Draw,
     Dropout,
     GlobalAvgPool,
     Highway,
     Identity,
+    Initialisation,
     Layer,
     Linear,
     Maxout,
@@ -36,6 +40,7 @@ from goingdeeper.layers import (
     Residual,
     Sigmoid,
     SpatialPyramid,
+    Start,
     ZeroPad,
 )
 from goingdeeper.nn.build import Net
@@ -67,6 +72,36 @@ def lenet() -> Network:
 NETWORKS = {"lenet": lenet}
 '''
 
+HEADS = '''"""LeNet with two auxiliary heads, and initial weights by a rule of its own."""
+
+from dataclasses import replace
+
+from goingdeeper.catalogue.lenet import lenet
+from goingdeeper.layers import CLASSES, XAVIER, AvgPool, Initialisation, Linear, Network, Start, normal
+
+
+def lenet_heads() -> Network:
+    return replace(
+        lenet(),
+        name="lenet-heads",
+        heads={
+            "pool1": {"pool": AvgPool(5, stride=3, padding=0), "fc": Linear(CLASSES)},
+            "conv2.conv": Linear(CLASSES),  # the convolution's own values, before its ReLU
+        },
+        init=Initialisation(
+            conv=XAVIER,
+            linear=normal(0.01),
+            bias=0.1,
+            apart={"heads.*": Start(weights=normal(0.05)), "fc[12]": Start(bias=0.0)},
+        ),
+    )
+
+
+NETWORKS = {"lenet-heads": lenet_heads}
+'''
+
+ENTRY = "inception-v2-factorized-7x7"
+"""The network whose published figures are shown: with a head, an inferred detail and an erratum."""
 
 HEAD = """# Layers, and a network of your own
 
@@ -81,10 +116,53 @@ OWN```
 
 Then `deeper list lenet`, `deeper show lenet`, `deeper draw lenet -o lenet.svg`, `deeper diff lenet
 alexnet` and `deeper train photos/ --model lenet` know it, like every other verb. Input channels are
-inferred; shapes that do not meet are refused with the address and both shapes. A network may have
-`heads`, by the address they read, and an `init`, the rule for its initial weights. What a paper prints
-of it goes into `published/networks.toml`, where `deeper audit` finds it. Without a file, a `Network` can
-be given to the functions of the [Python interface](python.md) that take an id.
+inferred; shapes that do not meet are refused with the address and both shapes. A key of `NETWORKS` is the
+name of its `Network`, and no other file may have it; a mistake is reported with file and line. Without a
+file, a `Network` can be given to the functions of the [Python interface](python.md) that take an id.
+
+## Heads and initial weights
+
+NETWORK
+
+An auxiliary head is a layer, or layers by name, under the address that it reads. It has to end in
+`CLASSES` values. `lenet_heads.py`:
+
+```python
+HEADS```
+
+A head's own address begins with `heads.`: here `heads.pool1`, with `heads.pool1.fc` in it, and
+`heads.conv2.conv`. `deeper show lenet-heads --by layer` lists what is in them. `deeper train` minimises
+the loss of the network plus 0.3 times that of every head; `edits.without_heads` drops them. In a loop of
+your own:
+
+```python
+model = gd.create_model("lenet-heads")  # model(images) gives the logits alone, in training, too
+logits, found = model.tap(images, ["heads.pool1", "heads.conv2.conv"])
+losses = [F.cross_entropy(side, labels) for side in found.values()]
+loss = F.cross_entropy(logits, labels) + 0.3 * sum(losses)
+```
+
+INITIAL
+
+A pattern in `apart` is matched against whole addresses, heads' with their `heads.`. `*` stands for any
+text, dots included, `?` for one character, `[12]` for one of these; the first that matches counts. What
+its `Start` leaves out follows the network's rule: here the heads' biases are 0, because they are
+classifiers, and the weights of `fc1` are those of `linear`. A `Draw` has zero mean and variance gain / fan;
+`HE`, `XAVIER`, `normal(std)`, `truncated(std)` and `uniform(bound)` make the usual ones.
+
+## Published figures
+
+What a paper prints of a network goes into `src/goingdeeper/published/networks.toml`, one entry a network,
+where `deeper list`, `deeper show` and `deeper audit` find it. The head of that file explains every field;
+`paper` is a key of `papers.toml` beside it. This is one entry:
+
+```toml
+ENTRY```
+
+Counts are exact, and the tests compare them with the code's. A figure in `printed` is written as the paper
+prints it; where the exact one does not agree, `erratum` says why. `inferred` lists the details that the
+sources do not state: `deeper show` footnotes the layers that match `layer`, an address or a pattern whose
+`*` stays within one level of addresses, or the whole network where it is left out.
 
 ## What the layers share
 
@@ -241,7 +319,7 @@ KINDS: dict[Any, Kind] = {
 
 def page() -> str:
     """docs/layers.md."""
-    lines = HEAD.replace("OWN", OWN).splitlines()
+    lines = _head().splitlines()
     users = _users()
     for title, kinds in (
         ("Layers", LEAVES),
@@ -252,6 +330,23 @@ def page() -> str:
         for kind in kinds:
             lines += _section(kind, KINDS[kind], users.get(kind, []))
     return "\n".join(lines)
+
+
+def _head() -> str:
+    entries = files("goingdeeper.published").joinpath("networks.toml").read_text("utf-8").split("\n\n")
+    [entry] = [text for text in entries if f'\nid = "{ENTRY}"\n' in text]
+    parts = {
+        "OWN": OWN,
+        "NETWORK": _record(Network),
+        "HEADS": HEADS,
+        "INITIAL": "\n\n".join(map(_record, (Initialisation, Start, Draw))),
+        "ENTRY": f"{entry.strip()}\n",
+    }
+    return re.sub(r"^(OWN|NETWORK|HEADS|INITIAL|ENTRY)\b", lambda found: parts[found[0]], HEAD, flags=re.M)
+
+
+def _record(kind: type) -> str:
+    return f"`{kind.__name__}({_fields(kind)})`: {inspect.cleandoc(kind.__doc__ or '')}"
 
 
 def _section(kind: type, about: Kind, users: list[str]) -> Iterator[str]:
@@ -322,7 +417,7 @@ def layer_text(value: object) -> str:
     """A record as one would write it: fields at their defaults are left out."""
     if isinstance(value, tuple) and value and isinstance(value[0], tuple):
         return f"{{{', '.join(f'{name!r}: {layer_text(inner)}' for name, inner in value)}}}"
-    if type(value) not in KINDS:
+    if not is_dataclass(value):
         return repr(value)
     given = []
     for one in inspect.signature(type(value)).parameters.values():

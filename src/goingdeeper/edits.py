@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 
-from goingdeeper.errors import DescriptionError, unknown
+from goingdeeper.errors import DescriptionError, UsageError, unknown
 from goingdeeper.layers import (
     CLASSES,
     BatchNorm,
@@ -22,21 +22,22 @@ from goingdeeper.layers import (
     Width,
     ZeroPad,
 )
+from goingdeeper.layers.checks import shown
 from goingdeeper.trace import trace
 
 
 def rename(network: Network, name: str) -> Network:
-    return replace(network, name=name)
+    return replace(_checked(network), name=name)
 
 
 def without_heads(network: Network) -> Network:
     """The network as it is deployed: auxiliary heads dropped."""
-    return replace(network, heads=())
+    return replace(_checked(network), heads=())
 
 
 def rewrite(network: Network, edit: Callable[[Layer], Layer]) -> Network:
     """The network with every layer, innermost first, replaced by `edit(layer)`; heads are left alone."""
-    return replace(network, layers=_rewrite_named(network.layers, edit))
+    return replace(_checked(network), layers=_rewrite_named(network.layers, edit))
 
 
 def rewrite_layer(layer: Layer, edit: Callable[[Layer], Layer]) -> Layer:
@@ -57,9 +58,8 @@ def rewrite_layer(layer: Layer, edit: Callable[[Layer], Layer]) -> Layer:
 
 def without(network: Network, kind: type[Layer]) -> Network:
     """The network without its top-level layers of one kind, such as LRN."""
-    return replace(
-        network, layers=tuple((n, layer) for n, layer in network.layers if not isinstance(layer, kind))
-    )
+    kept = tuple((n, layer) for n, layer in _checked(network).layers if not isinstance(layer, kind))
+    return replace(network, layers=kept)
 
 
 def with_batch_norm(network: Network, norm: BatchNorm) -> Network:
@@ -77,8 +77,9 @@ def widen(network: Network, factor: float) -> Network:
     Option A's zero-padding follows; heads, too. GoogLeNet's seventh model was a wider one (Szegedy et al.
     2014, section 7), by how much is not printed. Raises DescriptionError for a factor that is not above 0.
     """
+    name = _checked(network).name
     if not 0 < factor < math.inf:
-        raise DescriptionError(f"{network.name} cannot be made {factor} times as wide; take a factor above 0")
+        raise DescriptionError(f"{name} cannot be made {factor} times as wide; take a factor above 0")
     groups = math.lcm(*(step.layer.groups for step in trace(network) if isinstance(step.layer, Conv)))
 
     def times(width: Width) -> Width:
@@ -104,7 +105,7 @@ def widen(network: Network, factor: float) -> Network:
 
 def replace_layer(network: Network, name: str, layer: Layer) -> Network:
     """The network with one top-level layer exchanged."""
-    if name not in dict(network.layers):
+    if name not in dict(_checked(network).layers):
         raise unknown(f"layer of {network.name}:", name, dict(network.layers), "name a top-level layer")
     return replace(network, layers=tuple((n, layer if n == name else old) for n, old in network.layers))
 
@@ -142,6 +143,14 @@ def _v1_5(block: Residual) -> Residual:
             return replace(block, body=((a, moved[0]), (b, moved[1]), *rest))
         case _:
             return block
+
+
+def _checked(network: object) -> Network:
+    """Refuses what is no description, above all an id: edits know no catalogue. Raises UsageError."""
+    if not isinstance(network, Network):
+        remedy = f"take goingdeeper.network({shown(network)})" if isinstance(network, str) else "take one"
+        raise UsageError(f"{shown(network)} is not a Network; {remedy}")
+    return network
 
 
 def _rewrite_named(layers: Named, edit: Callable[[Layer], Layer]) -> Named:

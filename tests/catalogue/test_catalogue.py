@@ -1,6 +1,8 @@
 """The catalogue: every id there, every count as published to the last unit."""
 
 import pkgutil
+import sys
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 
@@ -8,7 +10,7 @@ import pytest
 
 from goingdeeper import catalogue
 from goingdeeper.costs.counts import cost
-from goingdeeper.errors import UsageError
+from goingdeeper.errors import DescriptionError, UsageError
 from goingdeeper.published import figures
 
 CATALOGUE = sorted(Path(catalogue.__file__).parent.glob("*.py"))
@@ -107,3 +109,119 @@ def test_unknown_id_suggests() -> None:
         UsageError, match=r"unknown network 'resnet-34'; did you mean resnet-34-.*`deeper list`"
     ):
         catalogue.network("resnet-34")
+
+
+@pytest.mark.parametrize("what", [3, None, ["alexnet"]])
+def test_what_is_no_id_is_refused(what) -> None:
+    with pytest.raises(UsageError, match=r"is not the id of a network; one is a text such as 'googlenet'$"):
+        catalogue.network(what)
+
+
+HEAD = """from goingdeeper.layers import CLASSES, RELU, Chain, Conv, GlobalAvgPool, Linear, Network
+
+def mine():
+    return Network("mine", {
+        "conv": Conv(8, 3),
+        "pool": GlobalAvgPool(), "fc": Linear(CLASSES),
+    }, input=(3, 32, 32))
+
+"""
+
+
+@pytest.fixture
+def added(tmp_path, monkeypatch) -> Iterator[Callable[[str], None]]:
+    """Puts a text into the catalogue as its file `mine.py`."""
+
+    def forget() -> None:
+        catalogue._catalogue.cache_clear()
+        catalogue._built.cache_clear()
+        sys.modules.pop("goingdeeper.catalogue.mine", None)
+
+    def add(text: str) -> None:
+        (tmp_path / "mine.py").write_text(text, "utf-8")
+        monkeypatch.setattr(catalogue, "__path__", [*catalogue.__path__, str(tmp_path)])
+        forget()
+
+    yield add
+    forget()
+
+
+def test_one_more_file_adds_its_networks(added) -> None:
+    added(HEAD + "NETWORKS = {'mine': mine}")
+    assert sorted(WANTED + FURTHER + ["mine"]) == sorted(catalogue.names())
+    assert cost(catalogue.network("mine")).params == 3 * 9 * 8 + 8 * 1000 + 1000
+
+
+def test_an_id_that_another_file_has_is_refused_with_both_files(added) -> None:
+    added(HEAD + "NETWORKS = {'alexnet': mine}")
+    with pytest.raises(
+        DescriptionError,
+        match=r"^catalogue/alexnet\.py and catalogue/mine\.py both describe 'alexnet'; rename",
+    ):
+        catalogue.names()
+
+
+def test_a_key_that_is_not_the_networks_name_is_refused_with_both(added) -> None:
+    added(HEAD + "NETWORKS = {'other': mine}")
+    assert cost(catalogue.network("alexnet")).params == 60_965_224
+    with pytest.raises(
+        DescriptionError, match=r"^catalogue/mine\.py: NETWORKS has 'other' for a Network called 'mine'; give"
+    ):
+        catalogue.network("other")
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("x = (\n", "catalogue/mine.py, line 1: SyntaxError: '(' was never closed"),
+        ("x = 1\n  y = 2\n", "catalogue/mine.py, line 2: IndentationError: unexpected indent"),
+        ("\nimport no_such_thing", "catalogue/mine.py, line 2: ModuleNotFoundError: No module named"),
+        (f"{HEAD}NETWORKS = {{'mine': mime}}", "mine.py, line 9: NameError: name 'mime' is not defined"),
+        (f"{HEAD}\nBLOCK = Conv(8, -3)", "mine.py, line 10: Conv: kernel is -3; it must be at least 1"),
+        (HEAD, "catalogue/mine.py has no NETWORKS; a dict of ids and functions such as"),
+        (
+            "from goingdeeper.catalogue import network\nnetwork('vgg-16')",
+            "catalogue/mine.py, line 2: catalogue/mine.py has no NETWORKS; a dict of ids and functions such "
+            "as {'lenet': lenet} is expected, and other networks of the catalogue are asked for in functions",
+        ),
+        (f"{HEAD}NETWORKS = [mine]", "catalogue/mine.py: NETWORKS is [<function mine"),
+        (f"{HEAD}NETWORKS = {{'mine': mine()}}", "mine.py: NETWORKS has 'mine': Network(name='mine'"),
+        (f"{HEAD}NETWORKS = {{1: mine}}", "catalogue/mine.py: NETWORKS has 1: <function mine"),
+    ],
+)  # fmt: skip
+def test_a_file_that_cannot_be_read_is_named_with_the_line(added, text: str, what: str) -> None:
+    added(text)
+    with pytest.raises(DescriptionError) as refused:
+        catalogue.names("alex*")
+    assert what in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "what"),
+    [
+        ("Conv(8, 3)", "Conv(8, 3, strides=2)", "keyword argument 'strides'; did you mean stride?"),
+        ("Conv(8, 3)", "Conv(8, 3, zzz=2)", "'zzz'; it has filters, kernel, stride, padding, groups, bias"),
+        ("Conv(8, 3)", "Conv(8)", "Conv() missing 1 required positional argument: 'kernel'"),
+        ("Conv(8, 3)", "Conv('8', 3)", "Conv: filters is '8'; int or 'classes' is expected"),
+        ("Conv(8, 3)", "Conv(8, -3)", "Conv: kernel is -3; it must be at least 1"),
+        ("Conv(8, 3)", "Chain({})", "an empty chain or branch; use Identity() where nothing happens"),
+        ("Conv(8, 3)", "Comv(8, 3)", "NameError: name 'Comv' is not defined"),
+    ],
+)  # fmt: skip
+def test_an_error_in_building_names_network_file_and_line(added, right: str, wrong: str, what: str) -> None:
+    added(HEAD.replace(right, wrong) + "NETWORKS = {'mine': mine}")
+    assert len(catalogue.names("alex*")) == 2  # the file can be read
+    with pytest.raises(DescriptionError) as refused:
+        catalogue.network("mine")
+    assert str(refused.value).startswith("catalogue/mine.py, line 5: mine: ")
+    assert what in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_function_that_returns_nothing_is_refused(added) -> None:
+    added(HEAD.replace("return ", "") + "NETWORKS = {'mine': mine}")
+    with pytest.raises(
+        DescriptionError, match=r"^catalogue/mine\.py: the function of 'mine' returns None, not a"
+    ):
+        catalogue.network("mine")

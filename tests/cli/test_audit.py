@@ -62,6 +62,14 @@ def test_patterns(deeper):
     }  # fmt: skip
 
 
+def test_an_ensemble_is_named_as_one_with_where_the_networks_are(deeper):
+    said = deeper("audit", "vgg")
+    assert (said.status, said.out.count("vgg, ensemble")) == (0, 3)
+    assert said.err == "vgg: an ensemble, several networks together; 'vgg-*' for the networks\n"
+    assert {one["ensemble"] for one in json.loads(deeper("audit", "vgg", "--json").out)["figures"]} == {True}
+    assert deeper("audit", "vgg-16").err == ""
+
+
 def test_markdown(deeper):
     said = deeper("audit", "googlenet", "--style", "markdown")
     assert said.status == 0

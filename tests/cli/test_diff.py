@@ -29,7 +29,7 @@ def test_json(deeper, a, b):
     assert document["params"] == figures(b).params - figures(a).params
     assert document["macs"] == figures(b).macs - figures(a).macs
     for side, id in ((document["a"], a), (document["b"], b)):
-        assert (side["id"], side["address"]) == (id, None)
+        assert (side["id"], side["name"], side["address"]) == (id, id, None)
         assert (side["params"], side["macs"]) == (figures(id).params, figures(id).macs)
         assert (tuple(side["input"]), side["classes"]) == (figures(id).input, figures(id).classes)
     for change in document["changes"]:

@@ -1,5 +1,6 @@
 """The documentation's "add your own network": exactly its file, put into the catalogue, works everywhere."""
 
+import math
 import re
 import sys
 from pathlib import Path
@@ -8,30 +9,51 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+import goingdeeper
 from goingdeeper import catalogue
+from goingdeeper.costs.counts import cost
 from goingdeeper.nn.build import create_model
 
-PAGE = Path(__file__).parents[2] / "docs" / "layers.md"
+PAGE = (Path(__file__).parents[2] / "docs" / "layers.md").read_text("utf-8")
+FILES = dict(re.findall(r"`(\w+)\.py`:\n\n```python\n(.*?)```", PAGE, re.S))
 
 
 @pytest.fixture
-def own(tmp_path, monkeypatch):
-    """The id of the page's network, its file in a folder that the catalogue looks into."""
-    [(name, code)] = re.findall(
-        r"This one is `(\w+)\.py`:\n\n```python\n(.*?)```", PAGE.read_text("utf-8"), re.S
-    )
-    assert code.count("\n") <= 20
-    (tmp_path / f"{name}.py").write_text(code, "utf-8")
+def add(tmp_path, monkeypatch):
+    """Puts a file, by name and text, into a folder that the catalogue looks into."""
+    folder = tmp_path / "further"
+    folder.mkdir()
+    added = []
 
     def forget():
         catalogue._catalogue.cache_clear()
         catalogue._built.cache_clear()
-        sys.modules.pop(f"goingdeeper.catalogue.{name}", None)
+        for name in added:
+            sys.modules.pop(f"goingdeeper.catalogue.{name}", None)
 
+    def put(name, text):
+        (folder / f"{name}.py").write_text(text, "utf-8")
+        added.append(name)
+        forget()
+
+    monkeypatch.setattr(catalogue, "__path__", [*catalogue.__path__, str(folder)])
+    yield put
     forget()
-    monkeypatch.setattr(catalogue, "__path__", [*catalogue.__path__, str(tmp_path)])
-    yield name
-    forget()
+
+
+@pytest.fixture
+def own(add):
+    """The id of the page's first network, in the catalogue."""
+    assert FILES["lenet"].count("\n") <= 20
+    add("lenet", FILES["lenet"])
+    return "lenet"
+
+
+@pytest.fixture
+def supervised(add, own):
+    """The id of the page's network with heads, in the catalogue."""
+    add("lenet_heads", FILES["lenet_heads"])
+    return "lenet-heads"
 
 
 def test_it_is_listed_without_published_figures(deeper, own):
@@ -62,3 +84,81 @@ def test_it_trains_a_step(own):
 @pytest.mark.usefixtures("own")
 def test_a_slip_in_its_name_suggests_it(deeper):
     assert "did you mean lenet" in deeper("show", "lenett").refusal(2)
+
+
+def test_its_heads_are_listed_and_counted(deeper, supervised):
+    out = deeper("show", supervised, "--by", "layer").out
+    assert "heads.pool1: auxiliary head" in out
+    assert "reads conv2 before its ReLU" in out
+    # 6 maps of 4 x 4 values and 16 maps of 10 x 10 values, each to 10 classes with biases.
+    assert cost(catalogue.network(supervised)).params_with_heads == 62_006 + (96 + 1) * 10 + (1600 + 1) * 10
+
+
+def test_the_pages_loop_trains_the_heads(supervised):
+    [loop] = re.findall(r"```python\n(model = .*?)```", PAGE, re.S)
+    torch.manual_seed(0)
+    names = {
+        "gd": goingdeeper,
+        "F": F,
+        "images": torch.randn(4, 3, 32, 32),
+        "labels": torch.tensor([0, 1, 2, 0]),
+    }
+    exec(loop, names)
+    names["loss"].backward()
+    model = names["model"]
+    assert {name for name, _ in model.description.heads} == {"pool1", "conv2.conv"}
+    assert all(weight.grad is not None and weight.grad.any() for weight in model.parameters())
+
+
+def test_its_weights_start_as_the_page_says(supervised):
+    weights = create_model(supervised).state_dict()
+    biases = {
+        key.removesuffix(".bias"): set(value.tolist()) for key, value in weights.items() if "bias" in key
+    }
+    assert biases["conv1.conv"] == biases["conv2.conv"] == {float(torch.tensor(0.1))}
+    assert {*biases} == {
+        "conv1.conv",
+        "conv2.conv",
+        "fc1",
+        "fc2",
+        "fc3",
+        "heads.pool1.fc",
+        "heads.conv2.conv",
+    }
+    assert all(biases[name] == {0.0} for name in biases if not name.startswith("conv"))
+    # Five standard errors of a sample's deviation, std / sqrt(2 n).
+    for name, std in (("fc1", 0.01), ("fc2", 0.01), ("heads.pool1.fc", 0.05), ("heads.conv2.conv", 0.05)):
+        weight = weights[f"{name}.weight"]
+        assert float(weight.std()) == pytest.approx(std, rel=5 / math.sqrt(2 * weight.numel()))
+    assert float(weights["conv1.conv.weight"].abs().max()) <= math.sqrt(3 / 75)  # Xavier's bound at 3 x 5 x 5
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("x = (", "deeper: catalogue/mine.py, line 1: SyntaxError: '(' was never closed\n"),
+        ("NETWORKS = {'alexnet': dict}", "deeper: catalogue/alexnet.py and catalogue/mine.py both describe"),
+        ("", "deeper: catalogue/mine.py has no NETWORKS; "),
+    ],
+)  # fmt: skip
+def test_a_file_at_fault_is_one_line_and_other_verbs_work(deeper, run, pets, add, text, line):
+    add("mine", text)
+    for words in (["list", "alex*"], ["show", "alexnet"], ["diff", "alexnet", "vgg-16"]):
+        assert deeper(*words).refusal(2).startswith(line)
+    for words in (
+        ["--help"],
+        ["--version"],
+        ["list", "--help"],
+        ["runs", run.parent],
+        ["predict", run, pets],
+    ):
+        assert deeper(*words).status == 0, words
+
+
+def test_a_slip_in_a_layer_is_one_line_for_its_network_alone(deeper, add):
+    add("lenet", FILES["lenet"].replace("Conv(16, 5, ", "Conv(16, 5, strides=2, "))
+    assert deeper("show", "lenet").refusal(2) == (
+        "deeper: catalogue/lenet.py, line 10: lenet: TypeError: Conv() got an unexpected keyword argument "
+        "'strides'; did you mean stride?\n"
+    )
+    assert deeper("show", "alexnet").status == 0

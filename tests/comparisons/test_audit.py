@@ -85,9 +85,13 @@ def test_every_figure_of_the_reference_sheets_networks_is_covered(reference: dic
     count = 0
     for entry in reference["network"]:
         for figure, value in stated(entry):
+            if (entry["id"], figure) == ("resnet-34-c", "macs"):
+                # One column for 34 layers: the sheet of residual networks, 1.4, leaves option C's blank.
+                assert values("resnet-34-c", "macs") == []
+                continue
             assert pytest.approx(value) in values(entry["id"], figure), (entry["id"], figure, value)
             count += 1
-    assert count == 36  # the lines `published_...` of the sheet's networks
+    assert count == 35  # the other lines `published_...` of the sheet's networks
     assert values("inception-v3", "macs") == [4.8e9, 5e9]  # one of those lines holds three figures
     assert values("inception-v3", "params") == [25e6]
 
@@ -173,13 +177,11 @@ def test_what_differs_is_what_the_fact_sheets_say() -> None:
         ("bn-inception-table-literal", "4e", "output", "14x14x1024"),
         ("bn-inception-released", "144 crops", "top5_error", "5.81"),
         # 4.2.
-        ("inception-v3", "", "macs", "4.8 Bn"),
+        ("inception-v3", "", "macs", "4.8 Bn"), ("inception-v3", "", "macs", "5 Bn"),
         ("inception-v2-factorized-7x7", "", "macs", "4.8 Bn"),
         ("inception-v2-released-modules", "", "macs", "3.8 Bn"),
         ("inception-v2-table1-3x3", "", "layers", "42"),
         ("inception-v2-table1-3x3", "", "macs_ratio", "2.5 times"),
-        # Fact sheet of the residual networks, 1.4.
-        ("resnet-34-c", "", "macs", "3.6e9"),
         # Fact sheet of the others.
         ("alexnet", "", "input", "224x224x3"),
         ("vgg-16", "", "macs", "15.3 Bn"),
@@ -303,6 +305,25 @@ def test_a_quote_is_held_against_the_right_result() -> None:
     assert verdict(models=1, crops="dense", top5_error=9.15) == []
 
 
+def test_a_quote_with_more_digits_is_judged_by_those_of_the_quoted_paper() -> None:
+    """Simonyan and Zisserman 2014, Table 7, prints 7.3 for the seven models; others quote 7.32."""
+
+    def quote(error: float) -> Finding:
+        row = {"split": "test", "models": 7, "top5_error": error}
+        [one] = of_results((result(network="vgg", paper="He et al. 2015", **row),))
+        return one
+
+    assert (quote(7.3).verdict, quote(7.3).remark) == ("agrees", "")
+    assert quote(7.32).verdict == "agrees"
+    assert quote(7.32).remark == "judged by the digits that its own paper prints, 7.3"
+    assert quote(7.38).verdict == "truncated"  # 7.3 would be 7.38 with a digit left out
+    assert (quote(7.41).verdict, quote(7.24).verdict) == ("differs", "differs")
+    theirs = found("vgg", "top5_error", "7 models", "7.32")
+    assert theirs.data()["remark"] == quote(7.32).remark
+    for page in (text(WHOLE, 100), markdown(WHOLE)):
+        assert f"({quote(7.32).remark})" in page
+
+
 def test_a_figure_measured_anew_is_no_quote() -> None:
     """He et al.'s own test of VGG-16 with 10 crops."""
     [vgg] = [row for row in table("resnet-table3") if row.network == "vgg-16"]
@@ -337,6 +358,24 @@ def test_networks_and_patterns() -> None:
         audit(["alexnet", "lenet-*"])
 
 
+def test_ensembles_are_told_from_networks() -> None:
+    for page in (text(audit("vgg"), 80), markdown(audit("vgg"))):
+        assert "vgg, ensemble" in page
+    assert ", ensemble" not in text(audit("vgg-*"), 80)
+    assert {one.network for one in WHOLE.figures if one.ensemble} == {"vgg", "resnet", "prelu-net"}
+    assert {one.data()["ensemble"] for one in audit("vgg-16").figures} == {False}
+
+
+def test_networks_of_the_catalogue_stand_for_their_ids(small_network: Network) -> None:
+    vgg = catalogue.network("vgg-16")
+    assert audit(vgg).figures == audit([vgg]).figures == audit("vgg-16").figures != ()
+    for other in (small_network, replace(vgg, classes=10), replace(small_network, name="vgg-16")):
+        with pytest.raises(UsageError, match=f"nothing is printed of '{other.name}' as it is here"):
+            audit([other])
+    with pytest.raises(UsageError, match="audit takes ids such as 'googlenet' and networks, not int"):
+        audit([16])  # type: ignore[list-item]
+
+
 def test_a_network_of_which_nothing_is_printed() -> None:
     assert str(audit("resnet-50-v1.5")) == "no printed figures are known of it"
 
@@ -353,7 +392,7 @@ def test_text_says_everything() -> None:
     words = " ".join(text(WHOLE, 80).split())
     for one in WHOLE.figures:
         assert one.printed.erratum in words
-        assert one.printed.remark in words
+        assert one.remark in words
     assert words.endswith(WHOLE.summary)
     lines = text(WHOLE, 80).splitlines()
     assert sum(line.endswith("  differs") for line in lines) == sum(not one.agrees for one in WHOLE.figures)

@@ -8,6 +8,7 @@ import pytest
 from goingdeeper.comparisons.changes import changes
 from goingdeeper.comparisons.diff import diff
 from goingdeeper.errors import UsageError
+from goingdeeper.layers import CLASSES, Conv, GlobalAvgPool, Linear, Network
 from goingdeeper.published import figures
 
 
@@ -58,7 +59,81 @@ WIDE = [
     ("plain-34", "resnet-34-a"),
     ("resnet-50", "resnet-50-v1.5"),
     ("resnet-50", "resnet-50-signs"),
+    ("alexnet", "resnet-50"),
+    ("inception-v2-table1-7x7", "inception-v3"),
+    ("vgg-16", "resnet-50"),
 ]
+
+SCREEN = [
+    ("bn-inception-table-literal", "bn-inception-caffe"),
+    ("bn-inception-plain-stem", "bn-inception-released"),
+    ("inception-v2-released-modules", "inception-v2-table1-3x3"),
+    ("googlenet", "bn-googlenet"),
+    ("vgg-16", "vgg-19"),
+    ("fitnet-19", "highway-19-fc"),
+    ("prelu-net-a", "prelu-net-b"),
+    ("resnet-34-a", "resnet-34-b"),
+    ("cifar-resnet-20-a", "cifar-resnet-32-a"),
+    *((a, b) for a, b in WIDE if a != "bn-inception-released"),
+]
+
+
+@pytest.mark.parametrize(("a", "b"), SCREEN)
+def test_it_fits_a_screen(a: str, b: str) -> None:
+    out = lines(a, b)
+    assert len(out) <= 50
+
+
+def test_one_change_to_every_layer_is_a_row_a_kernel() -> None:
+    out = lines("bn-inception-table-literal", "bn-inception-caffe")
+    assert len(out) < 35
+    told = "\n".join(out)
+    # The fact sheet: 69 convolutions, conv1 of the first being two; all get a bias.
+    assert re.search(
+        r"^all other 1x1 +- conv 1x1, 32 to 352, batch norm,.*\n +convolutions .*\n\(37 in", told, re.M
+    )
+    assert re.search(r"^all 3x3 convolutions +- conv 3x3, 64 to 320, batch norm,", told, re.M)
+    assert "3x3, 64 to 320, bias, batch" in told
+
+
+def test_all_convolutions_of_a_kernel_are_those_of_the_trunk() -> None:
+    inside = [f"conv_of_head{n}" for n in range(4)]
+    a, b = (
+        Network(
+            f"small-{bias}",
+            {
+                "conv1": Conv(8, 3) if bias else {"x": Conv(8, 1), "y": Conv(8, 3)},
+                "pool": GlobalAvgPool(),
+                "fc": Linear(CLASSES),
+            },
+            input=(4, 8, 8),
+            classes=7,
+            heads={"conv1": {**{name: Conv(8, 1, bias=bias) for name in inside}, "fc": Linear(CLASSES)}},
+        )
+        for bias in (False, True)
+    )
+    told = changes(diff(a, b), width=80)
+    assert "convolutions" not in told
+    assert re.search(r"^in heads.conv1 +- conv 1x1, 8, ReLU", told, re.M)
+
+
+def test_unrelated_networks_are_compared_by_block() -> None:
+    told = "\n".join(lines("alexnet", "resnet-50"))
+    assert "hardly anything stands for anything else (12 % of the layers with weights)" in told
+    assert re.search(r"^conv3_x +\+ 4 blocks", told, re.M)
+    assert "\nconv3_1" not in told
+    told = "\n".join(lines("bn-inception-caffe", "inception-v3"))
+    assert "hardly anything" in told
+    assert re.search(r"^4b +differs from mixed6b in \d+ layers", told, re.M)
+    every = changes(diff("alexnet", "resnet-50"), every=True)
+    assert "hardly" not in every
+    assert "conv3_1 " in every
+
+
+def test_what_both_have_is_left_out_where_room_is_short() -> None:
+    told = "\n".join(lines("resnet-50", "resnet-50-signs"))
+    assert "+ conv 3x3, 64 to 512, bias\n" in told
+    assert "what both sides have" in told
 
 
 @pytest.mark.parametrize("width", [80, 100, 160])

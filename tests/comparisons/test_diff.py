@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from goingdeeper import catalogue
 from goingdeeper.comparisons.diff import Change, diff
+from goingdeeper.comparisons.tellings import briefly, by_block
 from goingdeeper.costs.counts import cost
 from goingdeeper.errors import ShapeError, UsageError
 from goingdeeper.layers import (
@@ -321,8 +322,8 @@ def test_notes() -> None:
     b = replace(a, input=(4, 9, 8), classes=5, init=Initialisation(conv=normal(0.01)))
     whole = diff(a, b)
     assert whole.notes == (
-        "classes differ: 7 in small, 5 in small",
-        "inputs differ: 8x8x4 in small, 9x8x4 in small",
+        "classes differ: 7 in small (first), 5 in small (second)",
+        "inputs differ: 8x8x4 in small (first), 9x8x4 in small (second)",
         "initial weights are drawn by different rules",
     )
     assert [change.path for change in whole.changes] == ["x", "pool", "fc"]
@@ -331,6 +332,45 @@ def test_notes() -> None:
     assert [change.path for change in diff(a, replace(a, input=(4, 9, 8))).changes] == ["x", "pool"]
     only_rules = diff(a, replace(a, init=Initialisation(conv=normal(0.01))))
     assert (only_rules.changes, len(only_rules.notes)) == ((), 1)
+
+
+def test_an_edit_and_its_original_are_told_apart() -> None:
+    original = catalogue.network("resnet-34-a")
+    edited = replace(original, layers=(*original.layers, ("extra", Dropout(0.5))))
+    whole = diff(original, edited)
+    assert (whole.a.name, whole.b.name) == ("resnet-34-a (first)", "resnet-34-a (second)")
+    said = str(whole)
+    assert said.startswith("from resnet-34-a (first) to resnet-34-a (second)\n")
+    assert "\nresnet-34-a (first) " in said
+    assert "\nresnet-34-a (second) " in said
+    blocks = diff(original, edited, "conv2_1", "conv2_1")
+    assert blocks.b.name == "resnet-34-a:conv2_1 (second)"
+    # Other names, or one and the same description, need no rank.
+    assert diff(original, edited, "conv2_1", "conv2_2").b.name == "resnet-34-a:conv2_2"
+    assert diff(original, "resnet-34-a").b.name == "resnet-34-a"
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "expected"),
+    [
+        # conv1 of AlexNet's eight layers stands at an address that the other has, too.
+        ("alexnet", "resnet-50", 1 / 8),
+        ("resnet-50", "alexnet", 1 / 8),
+        # Only the linear layer of the smaller one's 69 convolutions and one linear layer has its like.
+        ("bn-inception-caffe", "inception-v3", 1 / 70),
+        ("resnet-18-b", "resnet-152", 1),
+        ("cifar-resnet-20-a", "cifar-resnet-1202-a", 1),
+        ("googlenet", "googlenet-torchvision", 1),
+    ],
+)
+def test_shared(a: str, b: str, expected: float) -> None:
+    assert diff(a, b).shared == pytest.approx(expected)
+
+
+def test_shared_counts_the_same_layer_at_another_address() -> None:
+    a = network({"x": Conv(4, 3), "y": Conv(5, 1)})
+    b = network({"u": Conv(4, 3), "v": Conv(6, 1)})
+    assert diff(a, b).shared == pytest.approx(2 / 3)  # u for x, fc; not v for y
 
 
 def test_another_input_for_both() -> None:
@@ -400,6 +440,9 @@ def check_account(a: Network, b: Network) -> None:
             assert sum(getattr(one, name) for one in changes) == getattr(after, total) - getattr(
                 before, total
             )
+    for tell in (briefly, by_block):
+        assert sum(one.params for one in tell(trunk, whole)) == whole.params
+        assert sum(one.macs for one in tell(whole.changes, whole)) == whole.macs_with_heads
     told = [change for change in whole.changes if change.kind != "moved"]
     left_a, left_b = (
         {

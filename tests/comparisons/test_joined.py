@@ -2,7 +2,7 @@
 
 import pytest
 
-from goingdeeper.comparisons.joined import Told, in_short, joined
+from goingdeeper.comparisons.joined import Told, in_short, joined, names, shortened
 
 KNOWN = {
     "": ["conv1", "3a", "3b", "pool3", "4a", "4b", "5a", "fc"],
@@ -75,3 +75,46 @@ def test_words_are_joined_but_for_their_numbers() -> None:
 )
 def test_kernels_strides_paddings_and_fractions_keep_apart(one: str, other: str) -> None:
     assert len(joined([Told(("a",), one, 0, 0), Told(("b",), other, 0, 0)], "ranges")) == 2
+
+
+@pytest.mark.parametrize(
+    ("places", "pattern", "expected"),
+    [
+        (["3a.1x1"], "all", ["3a.1x1"]),
+        (["3a.1x1", "3b.1x1", "4a.1x1"], "all", ["3a to 4a: 1x1"]),
+        (["conv1 > stem.conv1", "fc > classifier"], "", ["conv1 > stem.conv1", "fc > classifier"]),
+        (["conv1", "3a.1x1", "3b.3x3.reduce"], "all 1x1", ["all 1x1"]),
+        # 4a, a block that has none of them, is not passed over; pool3 is no block.
+        (["3a.1x1", "3b.norm", "4b.3x3.reduce"], "", ["in 3a, 3b, 4b"]),
+        (["3a.1x1", "3b.norm", "4a.3x3.reduce"], "", ["in 3a to 4a"]),
+        # Layers themselves: pool3 would be one of them.
+        (["3b > another1", "4a > another2", "4b > another3"], "", ["3b, 4a, 4b"]),
+        (["conv1", "3b", "4a", "4b", "fc", "pool9", "norm17"], "", ["conv1 ... norm17"]),
+        (["heads.4a.fc", "heads.4d.conv", "heads.4d.fc", "4a.1x1"], "", ["in heads.4a,", "  heads.4d, 4a"]),
+        # A name that alone takes more stays whole.
+        (
+            ["a-name.of-many > words.that.go-on > on"],
+            "",
+            ["a-name.of-many >", "  words.that.go-on", "  > on"],
+        ),
+    ],
+)
+def test_names(places: list[str], pattern: str, expected: list[str]) -> None:
+    assert names(Told(tuple(places), "", 0, 0), KNOWN, 18, 2, pattern) == expected
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("- conv 3x3, 8, ReLU\n+ conv 3x3, 9, ReLU", "- conv 3x3, 8\n+ conv 3x3, 9"),
+        ("- conv 3x3, 8, ReLU; 4 in\n+ conv 3x3, 8, bias, ReLU; 5 in", "- conv 3x3, 8\n+ conv 3x3, 8, bias"),
+        # One side, and layers with others inside, stay as they are.
+        ("+ conv 3x3, 8, ReLU", "+ conv 3x3, 8, ReLU"),
+        ("- [1x1, 8; 3x3, 8]\n+ [1x1, 8; 3x3, 9]", "- [1x1, 8; 3x3, 8]\n+ [1x1, 8; 3x3, 9]"),
+        # So do those of which nothing would be left to tell them apart.
+        ("- pool 3x3, pad 0; 7x7x8 in\n+ pool 3x3, pad 0; 6x6x8 in",) * 2,
+        ("- conv 3x3, 8, maxout of 2, bias, maxout of 2\n+ conv 3x3, 8, maxout of 2, bias",) * 2,
+    ],
+)
+def test_shortened(said: str, expected: str) -> None:
+    assert shortened(said) == expected

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 
 import pytest
@@ -193,6 +194,24 @@ def test_weights_beyond_the_machines_memory_are_refused_before_they_are_made(id,
 def test_an_unknown_name_suggests_close_ones():
     with pytest.raises(UsageError, match=r"unknown network 'resnet50'; did you mean .*resnet-50"):
         create_model("resnet50")
+
+
+@pytest.mark.parametrize("make", [create_model, build])
+@pytest.mark.parametrize("what", [3, None, ["vgg-16"], {}])
+def test_what_is_neither_an_id_nor_a_description_is_refused(make, what):
+    with pytest.raises(
+        UsageError, match=f"^{re.escape(repr(what))} is not the id of a network; one is a text"
+    ):
+        make(what)
+
+
+def test_an_id_builds_what_its_description_does():
+    by_id, by_description = (
+        build(what, seed=3) for what in ("nin-cifar10", catalogue.network("nin-cifar10"))
+    )
+    assert by_id.description == by_description.description
+    for one, other in zip(by_id.parameters(), by_description.parameters(), strict=True):
+        assert torch.equal(one, other)
 
 
 @pytest.mark.parametrize(

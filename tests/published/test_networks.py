@@ -4,7 +4,9 @@ import pytest
 
 from goingdeeper import catalogue
 from goingdeeper.errors import UsageError
+from goingdeeper.layers import AvgPool, Conv, Dropout
 from goingdeeper.published import NetworkFigures, PrintedLayer, figures, ids, layers
+from goingdeeper.trace import trace
 
 ALL = [figures(id) for id in ids()]
 
@@ -61,6 +63,56 @@ def test_reference(id: str, reference: str) -> None:
 def test_source_is_the_paper_unless_something_else_is_given() -> None:
     assert figures("vgg-16").source.startswith("Simonyan and Zisserman, Very deep convolutional networks")
     assert figures("resnet-50-v1.5").source == "public PyTorch model code"
+
+
+# What a network's variant says, and how its description says the same.
+SAID = {
+    "inception-v3": {"PyTorch": None, "with gamma": True, "padded taps counted": True, "dropout 50 %": 0.5},
+    "inception-v3-keras": {
+        "Keras": None, "without gamma": False, "padded taps left out": False, "no dropout": 0.0,
+    },
+    "inception-v2-factorized-7x7": {"padded taps left out": False, "dropout 20 %": 0.2},
+    "bn-inception-released": {"TensorFlow": None, "no gamma": False},
+    "bn-inception-plain-stem": {"with gamma": True},
+    "bn-inception-caffe": {"PyTorch": None, "padded taps in": True},
+    "googlenet-torchvision": {"PyTorch": None, "3x3 for 5x5": None},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("id", SAID)
+def test_a_variant_says_what_the_description_is(id: str) -> None:
+    kinds = [step.layer for step in trace(catalogue.network(id))]
+    norms = {layer.norm.scale for layer in kinds if isinstance(layer, Conv) and layer.norm}
+    taps = {layer.count_padding for layer in kinds if isinstance(layer, AvgPool) and layer.kernel == 3}
+    rates = {layer.rate for layer in kinds if isinstance(layer, Dropout)} or {0.0}
+    for words, value in SAID[id].items():
+        assert words in figures(id).variant
+        if value is not None:
+            assert {value} == (norms if "gamma" in words else taps if "taps" in words else rates), words
+
+
+def test_networks_of_one_paper_say_what_sets_them_apart() -> None:
+    papers: dict[str, list[NetworkFigures]] = {}
+    for one in ALL:
+        papers.setdefault(one.paper, []).append(one)
+    for siblings in papers.values():
+        if len(siblings) > 1:
+            assert all(one.variant for one in siblings)
+    for prefix in ("bn-inception-", "inception-", "googlenet", "vgg-", "prelu-net-"):
+        said = [one.variant for one in ALL if one.id.startswith(prefix)]
+        assert len(set(said)) == len(said) > 1
+
+
+@pytest.mark.parametrize("found", ALL, ids=lambda found: found.id)
+def test_a_variant_is_one_sentence_that_can_follow_a_colon(found: NetworkFigures) -> None:
+    assert not found.variant.endswith(".") and ". " not in found.variant and len(found.variant) < 160
+
+
+def test_the_widths_that_were_inferred_for_highway_32_are_not_said_to_give_the_printed_count() -> None:
+    """The sheet's arrangement has 1,264,502 parameters, the paper about 1.25 M."""
+    [detail] = [one.detail for one in figures("highway-32").inferred if "filters" in one.detail]
+    assert "depth and alternation are as published" in detail
+    assert "1.2645 M where 1.25 M is printed" in detail
 
 
 def test_unknown_id_suggests() -> None:

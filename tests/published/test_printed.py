@@ -77,9 +77,14 @@ def test_a_bound() -> None:
     assert not bound.agrees(25_000_000)
 
 
-def test_a_step_of_its_own() -> None:
-    assert printed("params", "60 M", step=10_000_000).agrees(62_378_344)
-    assert not printed("params", "60 M").agrees(62_378_344)
+@pytest.mark.parametrize(
+    ("exact", "agrees"),
+    [(4.8e9, True), (4.5e9, True), (5.4e9, True), (5.6e9, False), (5.713e9, False), (4.4e9, False)],
+)
+def test_what_is_known_to_be_rounded_leaves_no_digits_out(exact: float, agrees: bool) -> None:
+    """Szegedy et al. 2015: the abstract's 5 billion are the 4.8 of its Table 3."""
+    one = printed("macs", "5 Bn", rounded=True)
+    assert (one.agrees(exact), one.truncated(exact)) == (agrees, False)
 
 
 def test_a_shape_is_the_same_or_another() -> None:

@@ -12,8 +12,9 @@ ENSEMBLES = {"vgg", "resnet", "prelu-net"}
 ALL = [result for name in tables() for result in table(name)]
 
 
-def test_the_references_results_three_of_figure_6_and_thirteen_quoted_ones_are_there() -> None:
-    assert len(ALL) == 120 + 3 + 13
+def test_the_references_results_and_others_are_there() -> None:
+    """Three of Figure 6, thirteen that others quote, and five of VGG's Table 3."""
+    assert len(ALL) == 120 + 3 + 13 + 5
     assert tables() == [
         "googlenet-table3",
         "rethinking-table3",
@@ -52,6 +53,30 @@ def test_cifar_errors() -> None:
     """He et al. 2015, Table 6."""
     rows = {row.layers: row.top1_error for row in table("resnet-table6") if row.row == "ResNet"}
     assert rows == {20: 8.75, 32: 7.51, 44: 7.17, 56: 6.97, 110: 6.43, 1202: 7.93}
+
+
+def test_vggs_single_scales() -> None:
+    """Simonyan and Zisserman 2014, Table 3: training and test scale, top-1 and top-5 error."""
+    rows = [row for row in ALL if row.own and row.place == "Table 3" and row.network.startswith("vgg-")]
+    assert [(row.network, row.protocol, row.errors) for row in rows] == [
+        ("vgg-11", "dense, one scale 256", "29.6 / 10.4 %"),
+        ("vgg-13", "dense, one scale 256", "28.7 / 9.9 %"),
+        ("vgg-16-c", "dense, one scale 256", "28.1 / 9.4 %"),
+        ("vgg-16-c", "dense, one scale 384", "28.1 / 9.3 %"),
+        ("vgg-16-c", "dense, one scale 384", "27.3 / 8.8 %"),
+        ("vgg-16", "dense, one scale 384", "25.6 / 8.1 %"),
+        ("vgg-19", "dense, one scale 384", "25.5 / 8.0 %"),
+    ]
+    jittered = "training scale jittered in [256, 512]"
+    assert [row.network for row in rows if row.remark == jittered] == ["vgg-16-c", "vgg-16", "vgg-19"]
+    for row in rows:
+        quoted = published_error(row.network)
+        assert quoted is not None and (quoted is row) != row.ablation
+
+
+def test_no_quoted_error_is_without_augmentation() -> None:
+    """So that errors in one list can be compared."""
+    assert [id for id in ids() if (one := published_error(id)) and one.augmentation is False] == []
 
 
 def test_a_remark_of_a_table_comes_before_a_rows_own() -> None:
@@ -103,6 +128,10 @@ def test_own_results_are_those_of_the_papers_that_made_the_networks() -> None:
         # 24.01 is of a network with one batch norm elsewhere.
         ("resnet-50-v1.5", "23.87 / 7.138 %", "1 crop", "other"),
         ("inception-v3", "21.2 / 5.6 %", "1 crop", "rethinking-table3"),
+        # 11.68 and 10.41 are without augmentation, as no other error of these tables is.
+        ("maxout-cifar10", "9.38 %", "1 crop", "other"),
+        ("nin-cifar10", "8.81 %", "1 crop", "other"),
+        ("dsn-cifar10", "7.97 %", "1 crop", "other"),
         ("cifar-resnet-110-a", "6.43 %", "1 crop", "resnet-table6"),
         ("cifar-plain-56", "~13.0 %", "1 crop", "other"),
         ("cifar-plain-110", ">60.0 %", "1 crop", "other"),

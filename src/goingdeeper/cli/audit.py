@@ -29,14 +29,20 @@ def _names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
 def audit_command(networks: tuple[str, ...], style: Literal["text", "markdown"], as_json: bool) -> None:
     """Compare what the papers print of each NETWORK with what is exact, and say why they differ.
 
-    NETWORK is an id or a pattern such as 'resnet-*'; without one, everything that is printed. A printed
-    figure agrees if the exact one, rounded or truncated to its last digit, is the same. The exit status is
-    6 if one differs without an erratum, or agrees in spite of one.
+    NETWORK is an id, a pattern such as 'resnet-*', or an ensemble: prelu-net, resnet or vgg; without one,
+    everything that is printed. A printed figure agrees if the exact one, rounded or truncated to its last
+    digit, is the same. The exit status is 6 if one differs without an erratum, or agrees in spite of one.
     """
     from goingdeeper.comparisons.audit import audit
     from goingdeeper.comparisons.audit_page import markdown, text
+    from goingdeeper.published import ensembles
 
     found = audit(networks or None)
+    for name in dict.fromkeys(map(str.lower, networks)):
+        if name in ensembles():
+            click.echo(
+                f"{name}: an ensemble, several networks together; '{name}-*' for the networks", err=True
+            )
     if as_json:
         show_json({"figures": [one.data() for one in found.figures], "unexplained": len(found.unexplained)})
     elif style == "markdown":

@@ -64,6 +64,7 @@ def diff_command(
     def described(side: Side) -> dict[str, Any]:
         return {
             "id": side.network.name,
+            "name": side.name,
             "address": side.address,
             "input": list(side.root.shapes[0]),
             "classes": side.network.classes,
@@ -81,6 +82,7 @@ def diff_command(
         "macs": found.macs,
         "params_with_heads": found.params_with_heads,
         "macs_with_heads": found.macs_with_heads,
+        "shared": found.shared,
         "notes": list(found.notes),
     })  # fmt: skip
 

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from goingdeeper import catalogue
 from goingdeeper.comparisons.findings import Audit, Finding
 from goingdeeper.costs.counts import cost, total, within
-from goingdeeper.errors import unknown
+from goingdeeper.errors import UsageError, unknown
 from goingdeeper.layers import AvgPool, GlobalAvgPool, MaxPool, Network
 from goingdeeper.published import (
     Printed,
@@ -31,13 +31,14 @@ from goingdeeper.tables.describe import depth
 from goingdeeper.trace import Step, trace
 
 
-def audit(networks: str | Iterable[str] | None = None) -> Audit:
+def audit(networks: str | Network | Iterable[str | Network] | None = None) -> Audit:
     """What the papers print against what is exact, and why they differ.
 
     Counts, depths and shapes are those of our descriptions; errors that one paper quotes are held against the
     quoted paper's own, differences and costs in tables of results against their arithmetic.
-    networks: ids or patterns such as "resnet-*", also ensembles such as "vgg"; everything unless given.
-    Raises UsageError, suggesting close ids, for one that matches nothing.
+    networks: ids, patterns such as "resnet-*", networks of the catalogue as they are there, also ensembles
+    such as "vgg"; everything unless given. Raises UsageError, suggesting close ids, for one that matches
+    nothing, and for a network of which nothing is published.
     """
     known = [name for name in ids() if name in catalogue.names()]
     found = [
@@ -48,9 +49,8 @@ def audit(networks: str | Iterable[str] | None = None) -> Audit:
     ]
     if networks is None:
         return Audit(tuple(found))
-    wanted = _matching(
-        [networks] if isinstance(networks, str) else networks, [*catalogue.names(), *ensembles()]
-    )
+    asked = [networks] if isinstance(networks, str | Network) else networks
+    wanted = _matching(map(_id, asked), [*catalogue.names(), *ensembles()])
     return Audit(tuple(one for one in found if one.network in wanted))
 
 
@@ -82,10 +82,8 @@ def of_results(rows: tuple[Result, ...]) -> Iterator[Finding]:
         for figure in ("top1_error", "top5_error"):
             exact = getattr(own, figure, None)
             if own and exact is not None and getattr(row, figure) is not None:
-                found = _of_result(row, figure, exact, _reference(own))
-                # 7.32 quotes a 7.3: what counts are the digits that both have.
-                step = max(found.printed.step, _stated(own, figure).step)
-                yield replace(found, printed=replace(found.printed, step=step))
+                found, stated = _of_result(row, figure, exact, _reference(own)), _stated(own, figure)
+                yield replace(found, coarser=stated if stated.step > found.printed.step else None)
 
 
 def of_winners(entries: Iterable[Winner]) -> Iterator[Finding]:
@@ -101,6 +99,16 @@ def of_winners(entries: Iterable[Winner]) -> Iterator[Finding]:
         deepest = entry.deepest or entry.network
         if deepest in catalogue.names():
             yield Finding(name, _charted(entry, "layers"), _depth(catalogue.network(deepest)), row)
+
+
+def _id(network: str | Network) -> str:
+    if isinstance(network, str):
+        return network
+    if not isinstance(network, Network):
+        raise UsageError(f"audit takes ids such as 'googlenet' and networks, not {type(network).__name__}")
+    if network.name not in ids() or network != catalogue.network(network.name):
+        raise UsageError(f"nothing is printed of '{network.name}' as it is here; audit one of `deeper list`")
+    return network.name
 
 
 def _matching(patterns: Iterable[str], known: list[str]) -> set[str]:

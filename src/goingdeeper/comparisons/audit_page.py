@@ -58,11 +58,11 @@ def text(audit: Audit, width: int = WIDEST) -> str:
             above = ""
             for one in found:
                 if one.row and one.network != above:
-                    lines.append(f"  {one.network}")
+                    lines.append(f"  {one.network}{', ensemble' if one.ensemble else ''}")
                 above = one.network if one.row else ""
                 lines += _rows(one, sizes, gap)
                 lines += _folded(one.printed.erratum, width)
-                lines += _folded(one.printed.remark and f"({one.printed.remark})", width)
+                lines += _folded(one.remark and f"({one.remark})", width)
     if lines:
         lines = [*lines[1:], "", *wrap(NOTE, width), ""]
     return "\n".join([*lines, *wrap(audit.summary, width)])
@@ -82,8 +82,8 @@ def markdown(audit: Audit) -> str:
                     verdict = f"**{verdict}**"
                 if one.printed.erratum:
                     verdict += f": {one.printed.erratum}"
-                if one.printed.remark:
-                    verdict += f" ({one.printed.remark})"
+                if one.remark:
+                    verdict += f" ({one.remark})"
                 lines.append(f"| {' | '.join((place, what, figure, printed, exact, verdict))} |")
         lines.append("")
     return "\n".join(lines[:-1])
@@ -110,7 +110,8 @@ def _name(one: Finding) -> str:
 
 
 def _cells(one: Finding) -> tuple[str, str, str, str, str]:
-    what = f"{one.network} {one.row}" if one.row else one.network
+    name = f"{one.network}, ensemble," if one.ensemble else one.network
+    what = f"{name} {one.row}" if one.row else one.network
     bound = "< " if one.printed.below else ""
     return what, FIGURES[one.printed.figure], bound + one.printed.text, _exactly(one), one.verdict
 

@@ -2,31 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from html import escape
 from textwrap import wrap
 
 from goingdeeper.comparisons.align import align
 from goingdeeper.comparisons.diff import Change, Diff
-from goingdeeper.comparisons.joined import Joining, Told, in_short, joined
-from goingdeeper.comparisons.wording import given
+from goingdeeper.comparisons.joined import Joining, Told, joined, names
+from goingdeeper.comparisons.tellings import briefly, by_block, each
 from goingdeeper.errors import unknown
-from goingdeeper.layers import Layer, children
+from goingdeeper.layers import Conv, Layer, children
 from goingdeeper.tables import grid
 from goingdeeper.tables.grid import CellRow, Column, Grid, Part, rounded
 from goingdeeper.tables.table import Style
 
-MOST_ROWS = 24
-"""With more, changes that agree but for their numbers share a row."""
+MOST_LINES = 30
+"""Lines that the rows may take; with more they say less."""
+
+UNRELATED = 0.2
+"""Networks that share a smaller part of their layers with weights are compared by stage and block."""
 
 LONGEST, LEAST = 60, 26
 """Characters of a line in the change column: at most, and what it needs beside counts in full."""
 
-UNFOLDED = 10_000
-"""The same where nothing limits the width."""
+UNFOLDED, TERMINAL = 10_000, 100
+"""The same where nothing limits the width; and the width for which such a table chooses what to say."""
 
-NAMES, MOST_NAMES = 20, 6
+NAMES, MOST_NAMES = 20, 2
 """Characters of a line in the name column, unless one name is longer; and such lines in a row."""
+
+
+@dataclass(frozen=True)
+class Telling:
+    """A way to put changes into rows. note: what it leaves out."""
+
+    told: Callable[[Sequence[Change], Diff], list[Told]]
+    joining: Joining
+    note: str
+
 
 COLUMNS = (Column("name"), Column("change"), Column("params", right=True), Column("macs", right=True))
 
@@ -52,42 +67,77 @@ def changes(diff: Diff, style: Style = "text", width: int | None = 100, every: b
 
 def _grid(diff: Diff, width: int | None, every: bool) -> Grid:
     shown = [change for change in diff.changes if every or not _idle(change)] or list(diff.changes)
-    trunk, heads = ([_told(change) for change in shown if change.head == head] for head in (False, True))
     notes = [*diff.notes, KEY]
-    joining: Joining = "none" if every else "same"
-    if not every and len(joined(trunk, "same")) + len(joined(heads, "same")) > MOST_ROWS:
-        joining = "ranges"
-        notes.append("alike changes share a row, with the range of their numbers")
+    known = _known(diff)
+    for telling in _tellings(diff, every):
+        trunk, heads = (
+            joined(telling.told([change for change in shown if change.head == head], diff), telling.joining)
+            for head in (False, True)
+        )
+        sections = {"": trunk, "auxiliary heads, for training only": heads}
+        parts = _parts(sections, known, diff, width or TERMINAL)
+        if sum(_height(row) for part in parts for row in part.rows) <= MOST_LINES:
+            break
+    if width is None:
+        parts = _parts(sections, known, diff, None)
+    notes += filter(None, [telling.note])
     if len(shown) < len(diff.changes):
         idle = len(diff.changes) - len(shown)
         many = "1 layer" if idle == 1 else f"{idle} layers"
         notes.append(f"left out: {many} without weights, the same but for the shape of the input")
-
-    known = _known(diff)
-    titled = (("", trunk), ("auxiliary heads, for training only", heads))
-    sections = {
-        title: [(_names(one, known, NAMES if width else LONGEST), one) for one in joined(told, joining)]
-        for title, told in titled
-        if told
-    }
-    number, room = _room([row for rows in sections.values() for row in rows], width)
-    parts = tuple(
-        Part(title, tuple(_cells(name, one, room, number) for name, one in rows))
-        for title, rows in sections.items()
-    )
     title = f"from {diff.a.name} to {diff.b.name}"
     return Grid(title, COLUMNS, parts, tuple(_totals(diff)), tuple(notes))
+
+
+def _parts(
+    sections: dict[str, list[Told]], known: dict[str, list[str]], diff: Diff, width: int | None
+) -> tuple[Part, ...]:
+    named = {
+        title: [(_names(one, known, diff, NAMES if width else LONGEST), one) for one in rows]
+        for title, rows in sections.items()
+        if rows
+    }
+    number, room = _room([row for rows in named.values() for row in rows], width)
+    return tuple(
+        Part(title, tuple(_cells(name, one, room, number) for name, one in rows))
+        for title, rows in named.items()
+    )
+
+
+def _height(row: CellRow) -> int:
+    return max(str(cell).count("\n") + 1 for cell in row)
+
+
+def _tellings(diff: Diff, every: bool) -> list[Telling]:
+    """The ways to tell the changes, the one that says most first."""
+    ranges = "alike changes share a row, with the range of their numbers"
+    less = f"{ranges}; what both sides have is left out"
+    if every:
+        return [Telling(each, "none", "")]
+    whole = diff.a.address is None
+    if whole and diff.shared < UNRELATED:
+        share = f"{100 * diff.shared:.0f} % of the layers with weights"
+        note = f"hardly anything stands for anything else ({share}): summed by block; --all lists each layer"
+        return [Telling(by_block, "same", note), Telling(by_block, "ranges", note)]
+    blocks = "too many to list: summed by block; --all lists each layer"
+    return [
+        Telling(each, "same", ""),
+        Telling(each, "ranges", ranges),
+        Telling(briefly, "ranges", less),
+        Telling(by_block, "same", blocks),
+        Telling(by_block, "ranges", blocks),
+    ]
 
 
 def _room(rows: list[tuple[str, Told]], width: int | None) -> tuple[Callable[[int], str], int]:
     """How counts are written, and how many characters that leaves a line of the change column."""
     if width is None:
         return _exactly, UNFOLDED
-    names = max(len(line) for name, _ in rows for line in name.split("\n"))
+    longest = max(len(line) for name, _ in rows for line in name.split("\n"))
     for number in (_exactly, _roundly):
         params = max(len("params"), *(len(number(one.params)) for _, one in rows))
         macs = max(len("macs"), *(len(number(one.macs)) for _, one in rows))
-        room = min(LONGEST, width - names - params - macs - 6)
+        room = min(LONGEST, width - longest - params - macs - 6)
         if room >= LEAST:
             break
     return number, max(room, LEAST)
@@ -98,34 +148,27 @@ def _idle(change: Change) -> bool:
     return change.kind == "other input" and not change.params and not change.macs
 
 
-def _told(change: Change) -> Told:
-    place = change.path
-    if change.path_a and change.path_b and change.path_a != change.path_b:
-        above, _, _ = change.path_a.partition(".")
-        place = f"{change.path_a} > {change.path_b.removeprefix(f'{above}.')}"
-    return Told((place,), _said(change), change.params, change.macs)
-
-
-def _said(change: Change) -> str:
-    if change.kind == "renamed":
-        return f"= {change.a}"
-    if change.kind == "other input" and change.a and change.shapes_a and change.shapes_b:
-        before, after = given(change.shapes_a[0], change.shapes_b[0])
-        return f"= {change.a.removesuffix(f'; {before}')}; {after} instead of {before.removesuffix(' in')}"
-    sides = (("-", change.a), ("+", change.b))
-    return "\n".join(f"{sign} {words}" for sign, words in sides if words is not None)
-
-
-def _names(told: Told, known: dict[str, list[str]], longest: int) -> str:
-    lines = [
-        line
-        for name in in_short(told.places, known)
-        for line in wrap(name, longest, subsequent_indent="  ", break_long_words=False)
-    ]
+def _names(told: Told, known: dict[str, list[str]], diff: Diff, longest: int) -> str:
     many = f"({len(told.places)} in all)" if len(told.places) > 3 else ""
-    if len(lines) > MOST_NAMES:
-        lines = [*lines[: MOST_NAMES - 1], "..."]
+    lines = names(told, known, longest, MOST_NAMES, _pattern(told, diff))
     return "\n".join(filter(None, (*lines, many)))
+
+
+def _pattern(told: Told, diff: Diff) -> str:
+    """`all 1x1 convolutions` where the row has all of the first network, or all that no other row covers."""
+    found = re.match(r"[-=] conv (\d+x\d+(?:/\d+)?),", told.said)
+    if not found:
+        return ""
+    places = {place.partition(" > ")[0] for place in told.places}
+    above = tuple(f"{change.path_a}." for change in diff.changes if change.path_a)
+    alike = {
+        leaf.label
+        for leaf in diff.a.root.leaves
+        if isinstance(leaf.layer, Conv) and f"{leaf.words}, ".startswith(f"conv {found[1]}, ")
+    }
+    if not places or not places <= alike or any(not label.startswith(above) for label in alike - places):
+        return ""
+    return f"all {'other ' if alike - places else ''}{found[1]} convolutions"
 
 
 def _cells(name: str, told: Told, room: int, number: Callable[[int], str]) -> CellRow:

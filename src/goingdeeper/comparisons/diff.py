@@ -12,11 +12,13 @@ from goingdeeper.comparisons.nodes import Node, opened
 from goingdeeper.comparisons.wording import apart, given
 from goingdeeper.costs.counts import Counts
 from goingdeeper.errors import UsageError
-from goingdeeper.layers import LEAVES, Chain, Concat, Highway, Named, Network, Residual
+from goingdeeper.layers import LEAVES, Chain, Concat, Conv, Highway, Linear, Named, Network, Residual
 from goingdeeper.shapes import Shape
 from goingdeeper.tables.table import shown
 
 Kind: TypeAlias = Literal["changed", "only in a", "only in b", "other input", "moved", "renamed"]
+
+WEIGHTED = Conv | Linear
 
 
 @dataclass(frozen=True)
@@ -44,19 +46,25 @@ class Change:
 
 @dataclass(frozen=True)
 class Side:
-    """What is compared: a network, or the block of it at an address."""
+    """What is compared: a network, or the block of it at an address.
+
+    rank: "first" or "second" where two descriptions that differ have one name, as an edit and its original.
+    """
 
     network: Network
     address: str | None
     root: Node
     heads: Mapping[str, Node]
+    rank: str = ""
 
     def __repr__(self) -> str:
         return f"Side({self.name!r})"
 
     @property
     def name(self) -> str:
-        return _name(self.network, self.address)
+        """As it is shown: `googlenet:3a`, with its rank behind it where the other side has the same name."""
+        name = _name(self.network, self.address)
+        return f"{name} ({self.rank})" if self.rank else name
 
     @property
     def counts(self) -> Counts:
@@ -96,6 +104,28 @@ class Diff:
     def macs_with_heads(self) -> int:
         return self.b.counts_with_heads.macs - self.a.counts_with_heads.macs
 
+    @property
+    def shared(self) -> float:
+        """Of the layers with weights of the side that has fewer, the share that the other side has, too.
+
+        It has a layer if there is one at the same address, or the same layer at another. Without heads.
+        """
+        elsewhere = [
+            change
+            for change in self.changes
+            if change.path_a != change.path_b and change.kind not in ("other input", "renamed", "moved")
+        ]
+        shares = []
+        for side, gone in (
+            (self.a, [f"{change.path_a}." for change in elsewhere if change.path_a]),
+            (self.b, [f"{change.path_b}." for change in elsewhere if change.path_b]),
+        ):
+            labels = [leaf.label for leaf in side.root.leaves if isinstance(leaf.layer, WEIGHTED)]
+            kept = [label for label in labels if not f"{label}.".startswith(tuple(gone))]
+            shares.append((len(labels), len(kept)))
+        layers, kept_of_them = min(shares)
+        return kept_of_them / layers if layers else 1.0
+
     def __str__(self) -> str:
         from goingdeeper.comparisons.changes import changes
 
@@ -129,8 +159,10 @@ def diff(
         raise UsageError(
             f"{block} is a block and {whole} a whole network; name a block of both, or of neither"
         )
-    left = Side(network_a, block_a, *opened(network_a, block_a, input))
-    right = Side(network_b, block_b, *opened(network_b, block_b, input))
+    edited = network_a != network_b and _name(network_a, block_a) == _name(network_b, block_b)
+    ranks = ("first", "second") if edited else ("", "")
+    left = Side(network_a, block_a, *opened(network_a, block_a, input), ranks[0])
+    right = Side(network_b, block_b, *opened(network_b, block_b, input), ranks[1])
     trunk = _differences(left.root, right.root)
     heads = (replace(change, head=True) for change in _heads(left.heads, right.heads))
     return Diff(left, right, (*trunk, *heads), tuple(_notes(left, right)))

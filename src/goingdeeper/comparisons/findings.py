@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from goingdeeper.errors import GateError
-from goingdeeper.published import Printed
+from goingdeeper.published import Printed, ensembles
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,8 @@ class Finding:
 
     network: an id, an ensemble such as "vgg", or an entry of the winners' chart. row: the layer, protocol or
     year that the figure is of, empty for the whole network. exact_source: the paper that prints the exact
-    figure, or the arithmetic behind it; empty where it is counted from the network's description.
+    figure, or the arithmetic behind it; empty where it is counted from the network's description. coarser:
+    the exact figure as that paper prints it, where it has fewer digits than the quote.
     """
 
     network: str
@@ -23,10 +24,13 @@ class Finding:
     exact: int | float | str
     row: str = ""
     exact_source: str = ""
+    coarser: Printed | None = None
 
     @property
     def agrees(self) -> bool:
-        return self.printed.agrees(self.exact)
+        """Whether the one with fewer digits is the other one, rounded or truncated."""
+        fewer, more = self._fewer_and_more
+        return fewer.agrees(more)
 
     @property
     def explained(self) -> bool:
@@ -38,7 +42,19 @@ class Finding:
         """`agrees`, `truncated` (it agrees, digits were left out) or `differs`."""
         if not self.agrees:
             return "differs"
-        return "truncated" if self.printed.truncated(self.exact) else "agrees"
+        fewer, more = self._fewer_and_more
+        return "truncated" if fewer.truncated(more) else "agrees"
+
+    @property
+    def remark(self) -> str:
+        """What else to know of it."""
+        fewer = f"judged by the digits that its own paper prints, {self.coarser.text}" if self.coarser else ""
+        return "; ".join(filter(None, (self.printed.remark, fewer)))
+
+    @property
+    def ensemble(self) -> bool:
+        """Whether it is of several networks together, so that its name is no network's."""
+        return self.network in ensembles()
 
     @property
     def source(self) -> str:
@@ -68,8 +84,13 @@ class Finding:
             "agrees": self.agrees,
             "verdict": self.verdict,
             "erratum": self.printed.erratum or None,
-            "remark": self.printed.remark or None,
+            "remark": self.remark or None,
+            "ensemble": self.ensemble,
         }
+
+    @property
+    def _fewer_and_more(self) -> tuple[Printed, int | float | str]:
+        return (self.coarser, self.printed.value) if self.coarser else (self.printed, self.exact)
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import Final, Literal, TypeAlias
 
 Joining: TypeAlias = Literal["none", "same", "ranges"]
 
 # Numbers that stand alone, such as filters and channels, and sizes of maps: not kernels, strides, padding.
 _NUMBER: Final = re.compile(r"(?<![\w./-])\d+(?:x\d+x\d+)?(?![\w./])")
+
+
+KEPT = 2
+"""Words that stay of each layer where words are left out: `conv 3x3` and its filters."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,53 @@ def joined(told: Iterable[Told], joining: Joining) -> list[Told]:
         )
         for alike in found.values()
     ]
+
+
+def names(
+    told: Told, known: Mapping[str, Collection[str]], longest: int, most: int, pattern: str = ""
+) -> list[str]:
+    """The addresses of a row on so many lines, in fewer words where they do not fit.
+
+    longest: characters of a line, unless one name is longer. known: as in `in_short`. pattern: words for all
+    of them, if there are any.
+    """
+    if len(told.places) == 1:
+        return _wrapped(told.places, longest)
+    within = "in " if any("." in place.partition(" > ")[0] for place in told.places) else ""
+    tops = list(dict.fromkeys(_top(place) for place in told.places))
+    inside = {*tops}.union(*(having for address, having in known.items() if address or not within))
+    spans = _spans(tops, [top for top in known[""] if top in inside])
+    pairs = told.places if len(told.places) <= most else ()
+    for said in (in_short(told.places, known), pairs, [pattern], [f"{within}{', '.join(spans)}"]):
+        lines = _wrapped(said, longest)
+        if 0 < len(lines) <= most:
+            return lines
+    return _wrapped([f"{within}{tops[0]} ... {tops[-1]}"], longest)
+
+
+def _top(place: str) -> str:
+    """The block, or the auxiliary head, that an address is in."""
+    parts = place.partition(" > ")[0].split(".")
+    return ".".join(parts[: 2 if parts[0] == "heads" else 1])
+
+
+def _wrapped(said: Iterable[str], longest: int) -> list[str]:
+    return [
+        line for one in said for line in wrap(one, longest, subsequent_indent="  ", break_long_words=False)
+    ]
+
+
+def shortened(said: str) -> str:
+    """`- conv 3x3, 8, ReLU` over `+ conv 3x3, 9, ReLU`: without what both have, but for layer and size."""
+    lines = [line.partition("; ") for line in said.split("\n")]
+    if len(lines) != 2 or any(mark in said for mark in ("[", "{", "->")):
+        return said
+    words_a, words_b = (words[2:].split(", ") for words, _, _ in lines)
+    short_a, short_b = (
+        ", ".join([*words[:KEPT], *(word for word in words[KEPT:] if word not in others)])
+        for words, others in ((words_a, words_b), (words_b, words_a))
+    )
+    return f"- {short_a}\n+ {short_b}" if short_a != short_b else said
 
 
 def in_short(addresses: Sequence[str], known: Mapping[str, Collection[str]]) -> list[str]:

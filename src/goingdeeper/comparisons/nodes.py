@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from goingdeeper.costs.counts import Counts, counts
@@ -50,6 +50,14 @@ class Node:
             name: Node(layer, at + name, shown + name, self.steps, self)
             for name, layer in children(self.layer)
         }
+
+    @property
+    def leaves(self) -> Iterator[Node]:
+        """The layers inside that have none inside themselves; itself if it is one."""
+        if isinstance(self.layer, LEAVES):
+            yield self
+        for part in self.parts.values():
+            yield from part.leaves
 
     @property
     def shapes(self) -> tuple[Shape, Shape]:

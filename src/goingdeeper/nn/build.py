@@ -91,12 +91,13 @@ class Net(m.Composite):
         return images
 
 
-def build(network: Network, *, seed: int = 0, device: str | torch.device = "cpu") -> Net:
-    """The network as a module with the paper's initial weights, drawn from `seed` alone.
+def build(network: Network | str, *, seed: int = 0, device: str | torch.device = "cpu") -> Net:
+    """A network, by its description or id, as a module with the paper's initial weights from `seed` alone.
 
     Raises ShapeError where the input is too small, ResourceError where the weights exceed the machine's
     memory. torch's global random state is neither used nor moved.
     """
+    network = catalogue.described(network)
     _check_memory(network)
     with torch.device("meta"):
         net = Net(network)

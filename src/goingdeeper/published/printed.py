@@ -25,8 +25,9 @@ class Printed:
     """A figure as a paper prints it.
 
     value: what the text says; step: one unit of its last digit; both 0 where the text is a shape such as
-    "28x28x576". below: the text is an upper bound. paper, place: where it is printed, "He et al. 2015" and
-    "Table 1". against: the other network of a ratio. erratum: why the exact figure is another one.
+    "28x28x576". below: the text is an upper bound. rounded: the paper itself shows that no digits were left
+    out. paper, place: where it is printed, "He et al. 2015" and "Table 1". against: the other network of a
+    ratio. erratum: why the exact figure is another one.
     """
 
     figure: Figure
@@ -34,6 +35,7 @@ class Printed:
     value: float
     step: float
     below: bool = False
+    rounded: bool = False
     paper: str = ""
     place: str = ""
     against: str = ""
@@ -41,14 +43,16 @@ class Printed:
     erratum: str = ""
 
     def agrees(self, exact: float | str) -> bool:
-        """Whether an exact figure, rounded or truncated to the last printed digit, is what is printed."""
+        """Whether an exact figure, rounded or truncated to the last printed digit, is what is printed.
+
+        One that is known to be rounded agrees only with a figure that rounds to it.
+        """
         if isinstance(exact, str):
             return exact == self.text
         if self.below:
             return exact < self.value
-        return self._off(exact) >= -self.step * (0.5 + _ROUNDING) and self._off(exact) < self.step * (
-            1 - _ROUNDING
-        )
+        beyond = 0.5 + _ROUNDING if self.rounded else 1 - _ROUNDING
+        return -self.step * (0.5 + _ROUNDING) <= self._off(exact) < self.step * beyond
 
     def truncated(self, exact: float | str) -> bool:
         """Whether it agrees only because digits were left out: 3.858 billion printed as 3.8."""
@@ -64,8 +68,8 @@ class Printed:
 def printed(
     figure: Figure,
     text: str,
-    step: float = 0,
     below: bool = False,
+    rounded: bool = False,
     paper: str = "",
     place: str = "",
     against: str = "",
@@ -77,7 +81,7 @@ def printed(
     paper: a key of papers.toml.
     """
     short = papers()[paper].short if paper else ""
-    told = (below, short, place, against, remark, erratum)
+    told = (below, rounded, short, place, against, remark, erratum)
     if re.fullmatch(r"\d+(x\d+)+", text):
         return Printed(figure, text, 0, 0, *told)
     match = re.fullmatch(r"(-?\d+)(?:\.(\d+))?(?:e(\d+))?( times| ?(?:K|M|Bn|))", text)
@@ -86,4 +90,4 @@ def printed(
     whole, decimals, exponent, unit = match.groups(default="")
     scale = 10 ** int(exponent or 0) * _UNITS[unit if unit == " times" else unit.strip()]
     parts = 10 ** len(decimals)
-    return Printed(figure, text, int(whole + decimals) * scale / parts, step or scale / parts, *told)
+    return Printed(figure, text, int(whole + decimals) * scale / parts, scale / parts, *told)

@@ -120,15 +120,17 @@ def table(name: str) -> tuple[Result, ...]:
 def published_error(network: str) -> Result | None:
     """The error to quote for a network: one model, its own paper's before others', the fewest crops.
 
-    What was read in the source comes before what is recalled, and among equals what has no erratum.
+    With augmented training images, as nearly all are, before without. What was read in the source comes
+    before what is recalled, and among equals what has no erratum.
     """
     singles = [result for result in results(network) if result.models == 1 and result.split != "test"]
     return min(singles, key=_preference, default=None)
 
 
-def _preference(result: Result) -> tuple[bool, int, float, bool, bool, bool, bool]:
+def _preference(result: Result) -> tuple[bool, bool, int, float, bool, bool, bool, bool]:
     return (
         not result.own,
+        result.augmentation is False,
         _TRUST.index(result.provenance),
         result.crops if isinstance(result.crops, int) else float("inf"),
         result.ablation,

@@ -158,8 +158,13 @@ def test_the_list_fits_the_terminal(deeper, monkeypatch, width):
     said = deeper("list")
     lines = said.out.splitlines()
     assert max(map(len, lines)) <= width
-    if width >= 80:
-        assert lines.pop().startswith("* not printed in that paper")
+    lines, notes = lines[: 1 + len(catalogue.names())], " ".join(lines[1 + len(catalogue.names()) :])
+    assert ("* not printed in that paper" in notes) == (width >= 80)
+    for word in ("paper", "input", "published error"):
+        left_out = notes.partition("left out for want of room: ")[2].split(", ")
+        assert (word in lines[0]) != (word in left_out)
+    # An error that has a protocol shows it, or none is shown.
+    assert width < 80 or all(re.search(r"%\*?, (\d+ crop|dense)", one) for one in lines if " / " in one)
     assert [line.split()[0] for line in lines] == ["network", *catalogue.names()]
     assert all(line == line.rstrip() for line in lines)
     assert "params" in lines[0]
@@ -176,7 +181,8 @@ def test_the_list_is_whole_where_there_is_no_terminal(deeper):
 
 
 def test_the_list_marks_errors_of_others(deeper):
-    *_, row, note = deeper("list", "resnet-50-v1.5").out.splitlines()
+    _, row, variant, note = deeper("list", "resnet-50-v1.5").out.splitlines()
+    assert variant.strip() == figures("resnet-50-v1.5").variant
     assert "23.87 / 7.138 %*, 1 crop" in row
     assert note.startswith("* not printed in that paper")
     [entry] = answer(deeper("list", "resnet-50-v1.5", "--json"))["networks"]
@@ -195,7 +201,12 @@ def test_a_part_of_a_name_gets_a_pattern(deeper):
 
 
 def test_patterns(deeper):
-    assert len(deeper("list", "resnet-34-?").out.splitlines()) == 4
+    lines = deeper("list", "resnet-34-?").out.splitlines()
+    assert [line.split()[0] for line in lines if line[0] != " "] == [
+        "network", "resnet-34-a", "resnet-34-b", "resnet-34-c",
+    ]  # fmt: skip
+    assert "    option C: every shortcut is a 1x1 convolution" in lines
+    assert "**" not in deeper("list", "").refusal(2)
     assert deeper("list", "googlenet").out.splitlines()[1].startswith("googlenet ")
 
 
@@ -249,3 +260,24 @@ def test_draw_takes_a_stage(deeper):
     out = deeper("draw", "resnet-34-a", "conv3_x").out
     assert all(f">conv3_{number}<" in out for number in (1, 2, 3, 4))
     assert "did you mean conv3_" in deeper("draw", "resnet-34-a", "conv3_y").refusal(2)
+
+
+def test_the_variant_in_json(deeper):
+    for entry in answer(deeper("list", "bn-inception-*", "--json"))["networks"]:
+        assert entry["variant"] == figures(entry["id"]).variant != ""
+        assert answer(deeper("show", entry["id"], "--json"))["variant"] == entry["variant"]
+    assert answer(deeper("show", "vgg-16", "--json"))["variant"] == (figures("vgg-16").variant or None)
+
+
+def test_small_images_without_the_heads(deeper):
+    # Its auxiliary head pools 5x5 where 96x96 images leave 4x4.
+    for verb in ("show", "draw"):
+        assert "without its heads (--no-heads)" in deeper(verb, "inception-v3", "--size", "96").refusal(2)
+        assert deeper(verb, "inception-v3", "--size", "96", "--no-heads").status == 0
+    document = answer(deeper("show", "inception-v3", "--no-heads", "--json"))
+    assert document["heads"] == {}
+    assert document["params_with_heads"] == document["params"] == figures("inception-v3").params
+
+
+def test_a_stage_is_suggested(deeper):
+    assert "conv3_x" in deeper("show", "resnet-50", "conv3").refusal(2)

@@ -38,7 +38,7 @@ SHEETS = {
     **{
         f"prelu-net-{model}": [
             ("filters recalled", "conv4_1"), ("padding 3", "conv1"), ("rounded outwards", "spp"),
-            ("recalled", None),
+            ("from memory of the paper", None),
         ]
         for model in "abc"
     },
@@ -119,6 +119,18 @@ def test_other_images_and_classes_make_no_difference_but_edits_do() -> None:
 
 
 def test_a_network_that_is_in_no_paper_says_so() -> None:
-    assert "not a network of the paper: same widths without groups" in table("alexnet-ungrouped")
+    text = table("alexnet-ungrouped").splitlines()
+    assert "not a network of the paper" in text and text[1].startswith("same widths without groups")
     assert "not a network of the paper" not in table("alexnet")
     assert "not a network of the paper" not in table("alexnet-ungrouped", "conv2")
+
+
+@pytest.mark.parametrize("style", ["text", "markdown", "html"])
+def test_which_of_the_readings_it_is_stands_below_the_title(style: str) -> None:
+    network = catalogue.network("bn-inception-released")
+    said = "pool projections of 96 make the printed 576 channels in 4c and 4d"
+    text = table(network, style=style, width=None)
+    assert text.index("bn-inception-released") < text.index(said) < text.index("conv1")
+    assert said not in table(network, "3a", style=style, width=None)
+    assert said not in table(replace_layer(network, "pool1", MaxPool(3, 2)), style=style, width=None)
+    assert said in table(replace(network, input=(3, 320, 320), classes=7), style=style, width=None)

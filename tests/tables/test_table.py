@@ -451,7 +451,36 @@ def test_layers_of_a_branch_that_differ_keep_a_column_each() -> None:
 
     layers = {"m1": module(4), "m2": module(6), "pool": GlobalAvgPool(), "fc": Linear(CLASSES)}
     first, second, *_ = cells(Network("pairs", layers))
-    assert (first["b conv1"], first["b conv2"], second["b conv2"]) == ("4", "4", "6")
+    assert (first["b conv1: #3x3"], first["b conv2: #3x3"], second["b conv2: #3x3"]) == ("4", "4", "6")
+    assert first["a: #1x1"] == "8" and first["layer"] == "2 branches"
+
+
+def test_headings_tell_the_kernel_where_the_name_does_not() -> None:
+    """The released graph has 3x3 where Table 1 and its branch's name have 5x5."""
+    [row] = [row for row in cells(catalogue.network("googlenet-torchvision")) if row["name"] == "3a"]
+    widths = [row[heading] for heading in ("#1x1", "#3x3 reduce", "#3x3", "5x5 reduce: #1x1", "5x5: #3x3")]
+    assert widths == ["64", "96", "128", "16", "32"] and row["layer"] == "inception"
+    assert "#5x5" not in row
+    odd = Concat({"1x1": Conv(8, 1), "3x3": {"conv1": Conv(8, 1), "conv2": Conv(16, 5)}})
+    row, *_ = cells(Network("odd", {"m": odd, "pool": GlobalAvgPool(), "fc": Linear(CLASSES)}))
+    assert (row["#1x1"], row["3x3 conv1: #1x1"], row["3x3 conv2: #5x5"]) == ("8", "8", "16")
+
+
+def test_kernels_that_change_from_module_to_module_are_told_in_words() -> None:
+    layers = {f"m{kernel}": Concat({"a": Conv(8, 1), "b": Conv(4, kernel)}) for kernel in (3, 5)}
+    first, second, *_ = cells(Network("changes", {**layers, "pool": GlobalAvgPool(), "fc": Linear(CLASSES)}))
+    assert (first["layer"], second["layer"]) == ("1x1, 8<br>3x3, 4", "1x1, 8<br>5x5, 4")
+
+
+def test_maxout_is_said_once() -> None:
+    """Goodfellow et al. 2013's CIFAR-10 network."""
+    row, *_ = (row for row in rows(catalogue.network("maxout-cifar10"), by="layer") if row.path == "conv1")
+    assert row.layer == "conv 8x8, 96, maxout of 2, pad 4, bias"
+
+
+def test_nothing_to_count_has_no_total() -> None:
+    assert "total" not in table("prelu-net-a", "spp")
+    assert "total" in table("prelu-net-a", "conv1")
 
 
 def test_inception_v3_is_told_in_words() -> None:

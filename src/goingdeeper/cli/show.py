@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from textwrap import wrap
 from typing import Any, Literal
 
 import click
 
 from goingdeeper.cli import show_json
-from goingdeeper.errors import UsageError
+from goingdeeper.errors import ShapeError, UsageError
 from goingdeeper.layers import Network
+
+FEW = 12
+"""When a pattern matches no more networks than this, the list says of each what it is."""
 
 
 def _ids(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
@@ -25,7 +31,8 @@ def _ids(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[st
 def list_command(pattern: str, as_json: bool) -> None:
     """List the networks whose id matches PATTERN, such as 'resnet-*'.
 
-    Multiply-adds are of convolutions and fully connected layers, for one image of the input size.
+    Multiply-adds are of convolutions and fully connected layers, for one image of the input size. Where 12
+    networks or fewer match, a line under each tells it from the others.
     """
     from goingdeeper import catalogue
     from goingdeeper.costs.counts import cost
@@ -36,7 +43,7 @@ def list_command(pattern: str, as_json: bool) -> None:
     found = catalogue.names(pattern.lower())
     if not found:
         part = f"*{pattern.lower()}*"
-        hint = f"try '{part}'" if catalogue.names(part) else "`deeper list` shows all of them"
+        hint = f"try '{part}'" if pattern and catalogue.names(part) else "`deeper list` shows all of them"
         raise UsageError(f"no network matches '{pattern}'; {hint}")
     printed = {*ids()}  # a network of one's own has no published figures
     rows: list[dict[str, Any]] = []
@@ -51,6 +58,7 @@ def list_command(pattern: str, as_json: bool) -> None:
             "classes": network.classes,
             "params": counted.params,
             "macs": counted.macs,
+            "variant": (figures(name).variant or None) if name in printed else None,
             "published_error": error.summary if error else None,
             "published_error_source": error.source if error and not error.own else None,
         })  # fmt: skip
@@ -68,11 +76,22 @@ def list_command(pattern: str, as_json: bool) -> None:
         }
         for row in rows
     ]
-    lines = _aligned(cells, shutil.get_terminal_size((200, 24)).columns)
-    for line in lines:
+    width = shutil.get_terminal_size((200, 24)).columns
+    (head, *lines), gone = _aligned(cells, width)
+    click.echo(head)
+    for line, row in zip(lines, rows, strict=True):
         click.echo(line)
-    if any("*" in line for line in lines):
-        click.echo("* not printed in that paper; --json names the source")
+        if row["variant"] and len(rows) <= FEW:
+            for told in wrap(row["variant"], max(width - 4, 20)):
+                click.echo(f"    {told}")
+    notes = (
+        ["* not printed in that paper; --json names the source"] if any("*" in one for one in lines) else []
+    )
+    if gone:
+        notes.append(f"left out for want of room: {', '.join(gone)}")
+    for note in notes:
+        for told in wrap(note, width):
+            click.echo(told)
 
 
 def _starred(error: str, source: str | None) -> str:
@@ -93,6 +112,7 @@ def _starred(error: str, source: str | None) -> str:
 )
 @click.option("--size", type=click.IntRange(1), metavar="PIXELS", help="Input side instead of the published.")
 @click.option("--classes", type=click.IntRange(1), help="Class count instead of the published.")
+@click.option("--no-heads", is_flag=True, help="Without its auxiliary heads, as it is deployed.")
 @click.option(
     "--style",
     type=click.Choice(["text", "markdown", "html"]),
@@ -110,6 +130,7 @@ def show_command(
     by: Literal["stage", "block", "layer"],
     size: int | None,
     classes: int | None,
+    no_heads: bool,
     style: Literal["text", "markdown", "html"],
     batch: int | None,
     as_json: bool,
@@ -119,19 +140,21 @@ def show_command(
     What the network's sources do not say, and is inferred, stands in footnotes.
     """
     from goingdeeper.costs.counts import cost
-    from goingdeeper.tables.footnotes import inferred
+    from goingdeeper.tables.footnotes import inferred, variant
     from goingdeeper.tables.rows import rows
     from goingdeeper.tables.table import table
 
-    described = _described(network, size, classes)
+    described = _described(network, size, classes, no_heads)
+    with _telling_no_heads():
+        found = rows(described, address, by, batch=batch)
     if not as_json:
         click.echo(table(described, address, by, style, width=_width(), batch=batch))
         return
-    found = rows(described, address, by, batch=batch)
     document: dict[str, Any] = {
         "id": described.name,
         "input": list(described.input),
         "classes": described.classes,
+        "variant": variant(described) or None,
     }
     if address is None:
         counted = cost(described)
@@ -163,16 +186,24 @@ def show_command(
 @click.argument("address", required=False)
 @click.option("--size", type=click.IntRange(1), metavar="PIXELS", help="Input side instead of the published.")
 @click.option("--classes", type=click.IntRange(1), help="Class count instead of the published.")
+@click.option("--no-heads", is_flag=True, help="Without its auxiliary heads, as it is deployed.")
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="The file; otherwise stdout.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def draw_command(
-    network: str, address: str | None, size: int | None, classes: int | None, out: Path | None, as_json: bool
+    network: str,
+    address: str | None,
+    size: int | None,
+    classes: int | None,
+    no_heads: bool,
+    out: Path | None,
+    as_json: bool,
 ) -> None:
     """Draw NETWORK, or the block or stage at ADDRESS as the papers draw it, as an SVG picture."""
     from goingdeeper.drawings.draw import draw
     from goingdeeper.runs.folder import write_whole
 
-    picture = draw(_described(network, size, classes), address)
+    with _telling_no_heads():
+        picture = draw(_described(network, size, classes, no_heads), address)
     if out is not None:
         if out.suffix.lower() != ".svg":
             raise UsageError(f"the drawing is SVG; call the file {out.with_suffix('.svg')}")
@@ -186,35 +217,63 @@ def draw_command(
         click.echo(picture if out is None else str(out))
 
 
-def _aligned(rows: list[dict[str, str]], width: int) -> list[str]:
-    """A heading and the rows; where they are too wide, protocols and tables go, and then whole columns."""
-    for column, short in (
-        ("published error", True), ("paper", True), ("paper", False), ("input", False),
-        ("published error", False), ("", False),
-    ):  # fmt: skip
-        wide = {name: max(len(name), *(len(row[name]) for row in rows)) for name in rows[0]}
-        if sum(wide.values()) + 2 * len(wide) - 2 <= width or not column:
+LAYOUTS: tuple[tuple[str, ...], ...] = (
+    (),
+    ("tables of the papers",),
+    ("tables of the papers", "scales of the errors"),
+    ("tables of the papers", "scales of the errors", "input"),
+    ("scales of the errors", "paper"),
+    ("scales of the errors", "paper", "input"),
+    ("paper", "input", "published error"),
+)
+"""What the list leaves out, the less room the more; never the protocol of an error alone."""
+
+
+def _aligned(rows: list[dict[str, str]], width: int) -> tuple[list[str], tuple[str, ...]]:
+    """A heading and the rows, and what was left out of them for want of room."""
+    for gone in LAYOUTS:
+        cells = [_cut(row, gone) for row in rows]
+        wide = {name: max(len(name), *(len(row[name]) for row in cells)) for name in cells[0]}
+        if sum(wide.values()) + 2 * len(wide) - 2 <= width:
             break
-        if short:
-            rows = [{**row, column: row[column].partition(",")[0]} for row in rows]
-        else:
-            rows = [{name: row[name] for name in row if name != column} for row in rows]
     lines = []
-    for row in ({name: name for name in wide}, *rows):
+    for row in ({name: name for name in wide}, *cells):
         texts = (
             row[name].rjust(wide[name]) if name in ("params", "macs") else row[name].ljust(wide[name])
             for name in wide
         )
         lines.append("  ".join(texts).rstrip())
-    return lines
+    return lines, gone
 
 
-def _described(name: str, size: int | None, classes: int | None) -> Network:
+def _cut(row: dict[str, str], gone: tuple[str, ...]) -> dict[str, str]:
+    shorter = dict(row)
+    if "tables of the papers" in gone:
+        shorter["paper"] = row["paper"].partition(",")[0]
+    if "scales of the errors" in gone:
+        shorter["published error"] = row["published error"].partition(", one scale")[0]
+    return {name: text for name, text in shorter.items() if name not in gone}
+
+
+@contextmanager
+def _telling_no_heads() -> Iterator[None]:
+    """Name the option where an input is too small for the auxiliary heads alone."""
+    try:
+        yield
+    except ShapeError as problem:
+        if not str(problem).endswith("without its heads"):
+            raise
+        raise ShapeError(f"{problem} (--no-heads)") from None
+
+
+def _described(name: str, size: int | None, classes: int | None, no_heads: bool) -> Network:
     from dataclasses import replace
 
     from goingdeeper import catalogue
+    from goingdeeper.edits import without_heads
 
     network = catalogue.network(name)
+    network = without_heads(network) if no_heads else network
     channels, height, width = network.input
     return replace(
         network,

@@ -76,10 +76,12 @@ def details(step: Step, *, stacked: bool = False, close: bool = False) -> tuple[
 
 
 def kind(layer: Layer) -> str:
-    """The colour class of a layer: convolutions by the area of their kernel."""
+    """The colour class of a layer: convolutions by the area of their kernel, 1xn and nx1 apart."""
     match layer:
         case Conv():
             height, wide = pair(layer.kernel)
+            if 1 in (height, wide) and height != wide:
+                return "convline"
             return next((f"conv{area}" for area in (1, 9, 25) if height * wide <= area), "conv49")
         case MaxPool() | AvgPool() | GlobalAvgPool() | AdaptiveAvgPool() | SpatialPyramid():
             return "pool"

@@ -27,15 +27,18 @@ from goingdeeper.drawings.marks import (
 from goingdeeper.drawings.svg import QUIET, sample, shape, svg, text
 from goingdeeper.layers import Network
 from goingdeeper.shapes import dims
-from goingdeeper.tables.rows import stages
+from goingdeeper.tables.rows import find_layer, stages
 from goingdeeper.tables.words import amount
-from goingdeeper.trace import find, replace_input, trace
+from goingdeeper.trace import replace_input, trace
 
 MARGIN, LEAST = 24.0, 480.0
+
+ORDER = "shapes are channels x height x width"
 
 LEGEND = {
     "conv1": "{} conv",
     "conv9": "{} conv",
+    "convline": "{} conv",
     "conv25": "{} conv",
     "conv49": "{} conv",
     "pool": "pooling",
@@ -65,7 +68,7 @@ def draw(
     network = described(network)
     network = network if input is None else replace_input(network, input)
     blocks = () if address in dict(network.layers) else dict(stages(network.layers)).get(address or "", ())
-    layer = None if address is None or blocks else find(network, address)
+    layer = None if address is None or blocks else find_layer(network, address)
     steps = {step.path: step for step in trace(network)}
     if address is None:
         return _page(network.name, _facts(network), whole(network, steps))
@@ -89,7 +92,7 @@ def _page(title: str, facts: list[str], drawing: Piece) -> str:
     heading = Text(title if len(title) <= 80 else f"{title[:79]}…", 20, bold=True)
     marks = list(placed(drawing))
     wide = max(drawing.width, LEAST, text_width(heading.text, heading.size, bold=True))
-    above = _rows(((text_width(fact, LABEL) + 14, fact) for fact in facts), wide)
+    above = _rows(((text_width(fact, LABEL) + 14, fact) for fact in (*facts, ORDER)), wide)
     below = _rows(((text_width(words, NOTE) + 46, (look, words)) for look, words in _legend(marks)), wide)
     top = MARGIN + 42 + 18 * len(above)
     bottom = top + drawing.height + 18

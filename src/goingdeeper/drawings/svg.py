@@ -21,12 +21,14 @@ from goingdeeper.drawings.marks import (
     Text,
 )
 
-# After Okabe and Ito; the larger the kernel, the deeper the blue, in a grey print too.
+# After Okabe and Ito; the larger the kernel, the deeper the blue, in a grey print too. 1xn and nx1, which
+# stand for an nxn together, are violet.
 COLOURS = {
     "conv1": 'fill="#e6f3fb" stroke="#4d94bf"',
     "conv9": 'fill="#bfe0f5" stroke="#2b7db0"',
     "conv25": 'fill="#8fc7ec" stroke="#12659b"',
     "conv49": 'fill="#5fabdf" stroke="#00497a"',
+    "convline": 'fill="#dcd9f2" stroke="#5b4fa8"',
     "pool": 'fill="#fbdcc6" stroke="#c05200"',
     "norm": 'fill="#d3efe4" stroke="#00795a"',
     "fc": 'fill="#fcedb4" stroke="#a67c00"',

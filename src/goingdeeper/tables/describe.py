@@ -51,6 +51,8 @@ def describe_fully(layer: Layer) -> str:
         parts.append(f"pad {'/'.join(map(str, all_around))}")
     if isinstance(layer, MaxPool | AvgPool) and layer.ceil:
         parts.append("ceil")
+    if isinstance(layer, Conv | Linear) and isinstance(layer.act, Maxout):  # `describe` has said it
+        layer = replace(layer, act=None)
     return ", ".join(filter(None, (*parts, extras(layer))))
 
 

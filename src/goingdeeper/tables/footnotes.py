@@ -20,12 +20,11 @@ def inferred(network: Network, address: str | None = None) -> tuple[Inferred, ..
         return ()
     if address is not None:
         return tuple(one for one in known.inferred if concerns(one, [address]))
-    what = f": {known.variant}" if known.variant else ""
     match known.provenance:
         case "inferred":
-            whole = [Inferred(f"the whole definition is inferred{what}")]
+            whole = [Inferred("the whole definition is inferred")]
         case "recalled":
-            whole = [Inferred(f"the definition is recalled, not read in the source again{what}")]
+            whole = [Inferred("the definition is from memory of the paper, not checked against it again")]
         case _:
             whole = []
     return (*known.inferred, *whole)
@@ -35,7 +34,13 @@ def made_up(network: Network) -> str:
     """One line where a catalogue's network is in no paper; else nothing."""
     known = _figures(network)
     computed = known is not None and known.provenance == "computed"
-    return f"not a network of the paper: {known.variant}" if known and computed else ""
+    return "not a network of the paper" if computed else ""
+
+
+def variant(network: Network) -> str:
+    """What tells a catalogue's network from others of its name and paper, in one line; else nothing."""
+    known = _figures(network)
+    return known.variant if known is not None else ""
 
 
 def concerns(one: Inferred, paths: Iterable[str]) -> bool:

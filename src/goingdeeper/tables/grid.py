@@ -35,13 +35,14 @@ class Part:
 
 @dataclass(frozen=True)
 class Grid:
-    """A table: its parts share the columns; `totals` come last and `notes` under it."""
+    """A table: its parts share the columns; `about` below its title; `totals` last, then `notes`."""
 
     title: str
     columns: tuple[Column, ...]
     parts: tuple[Part, ...]
     totals: tuple[CellRow, ...] = ()
     notes: tuple[str, ...] = ()
+    about: str = ""
 
 
 def text(grid: Grid, width: int | None = None) -> str:
@@ -60,8 +61,9 @@ def text(grid: Grid, width: int | None = None) -> str:
         notes.append("K, M, G: 10^3, 10^6, 10^9")
     if gone:
         notes.append(f"left out for want of room: {', '.join(column.header for column in spare[:gone])}")
-    title, *folded = ("\n".join(wrap(line, width or 1000)) for line in (grid.title, *notes))
-    return "\n".join([title, "", *lines, *_sums(grid), *([""] if folded else []), *folded])
+    above = [line for line in (grid.title, grid.about) if line]
+    head, folded = (["\n".join(wrap(line, width or 1000)) for line in said] for said in (above, notes))
+    return "\n".join([*head, "", *lines, *_sums(grid), *([""] if folded else []), *folded])
 
 
 def markdown(grid: Grid) -> str:
@@ -71,7 +73,8 @@ def markdown(grid: Grid) -> str:
         shown = (_exactly(cell).replace("|", "\\|").replace("\n", "<br>") for cell in cells)
         return f"| {' | '.join(f'{mark}{cell}{mark}' if cell else '' for cell in shown)} |"
 
-    lines = [f"**{grid.title}**", "", line([column.header for column in grid.columns])]
+    about = [grid.about, ""] if grid.about else []
+    lines = [f"**{grid.title}**", "", *about, line([column.header for column in grid.columns])]
     lines.append(f"| {' | '.join('---:' if column.right else '---' for column in grid.columns)} |")
     for part in grid.parts:
         if part.title:
@@ -99,9 +102,10 @@ def html(grid: Grid) -> str:
         return f'<tr><{tag} colspan="{len(grid.columns)}" style="{style}">{escape(content)}</{tag}></tr>'
 
     head = line([column.header for column in grid.columns], "th")
+    about = f'<br/><span style="font-weight:normal">{escape(grid.about)}</span>' if grid.about else ""
     lines = [
         '<table style="border-collapse:collapse;font-variant-numeric:tabular-nums">',
-        f'<caption style="text-align:left;font-weight:bold">{escape(grid.title)}</caption>',
+        f'<caption style="text-align:left;font-weight:bold">{escape(grid.title)}{about}</caption>',
         f'<thead style="border-bottom:1px solid">{head}</thead>',
     ]
     for part in grid.parts:
@@ -159,6 +163,8 @@ def _body(grid: Grid, show: Callable[[Cell], str], gap: int) -> list[str]:
 
 def _sums(grid: Grid) -> Iterator[str]:
     """The totals in full, a line each: `total  6,998,552 params  1,582,671,872 macs`."""
+    if not grid.totals:
+        return
     counted = [index for index in range(1, len(grid.columns)) if any(row[index] for row in grid.totals)]
     sizes = [max(len(_exactly(row[index])) for row in grid.totals) for index in (0, *counted)]
     for row in grid.totals:

@@ -115,7 +115,7 @@ def sections(
         return [_section(steps, "", network.layers, "", by), *_heads(steps, network, by)]
     if address in (found := dict(stages(network.layers))) and address not in dict(network.layers):
         return [_section(steps, "", found[address], "", "block" if by == "stage" else by)]
-    layer = find(network, address)
+    layer = find_layer(network, address)
     if isinstance(layer, LEAVES):
         above, _, name = address.rpartition(".")
         return [_section(steps, "", ((name, layer),), above, "layer")]
@@ -139,6 +139,16 @@ def _heads(steps: tuple[Step, ...], network: Network, by: By) -> Iterator[Sectio
 def _reading(entry: Entry, here: Mapping[str, Step]) -> Entry:
     words = ", ".join(filter(None, (entry.row.layer, reads(entry.name, here))))
     return replace(entry, row=replace(entry.row, layer=words))
+
+
+def find_layer(network: Network, address: str) -> Layer:
+    """The layer at an address; for an unknown one at the top, UsageError suggests stages, too."""
+    named = dict(network.layers)
+    known = [name for name, _ in stages(network.layers)]
+    if {*known} <= {*named} or "." in address or address in named or address == "heads":
+        return find(network, address)
+    remedy = f"it has: {', '.join(known[:12])}{', ...' if len(known) > 12 else ''}"
+    raise unknown(f"address in {network.name}:", address, dict.fromkeys([*known, *named]), remedy)
 
 
 def stages(layers: Named) -> list[tuple[str, Named]]:

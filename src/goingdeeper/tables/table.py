@@ -10,11 +10,11 @@ from typing import Literal, TypeAlias
 
 from goingdeeper.catalogue import described
 from goingdeeper.errors import unknown
-from goingdeeper.layers import AvgPool, Chain, Concat, Conv, MaxPool, Network, Width, children
+from goingdeeper.layers import AvgPool, Chain, Concat, Conv, MaxPool, Network, Pair, Width, children, pair
 from goingdeeper.shapes import Shape
 from goingdeeper.tables import grid
 from goingdeeper.tables.describe import describe, leaves, lines, stage_lines, window
-from goingdeeper.tables.footnotes import concerns, inferred, made_up
+from goingdeeper.tables.footnotes import concerns, inferred, made_up, variant
 from goingdeeper.tables.grid import Cell, Column, Grid, Part
 from goingdeeper.tables.rows import FLOAT32, By, Entry, Section, sections
 from goingdeeper.tables.words import size
@@ -141,7 +141,10 @@ def _grid(
     said += [f"[{number}] {detail}" for detail, number in numbers.items()]
     said += [one.detail for one in notes if not one.layer]
     said += filter(None, [made_up(network) if address is None else ""])
-    return Grid(title, columns, tuple(made), tuple(totals), tuple(said))
+    counted = tuple(total for total in totals if any(total[1:]))
+    return Grid(
+        title, columns, tuple(made), counted, tuple(said), variant(network) if address is None else ""
+    )
 
 
 def _words(entry: Entry, columns: Columns, modules: list[Concat]) -> tuple[str, ...]:
@@ -155,7 +158,7 @@ def _words(entry: Entry, columns: Columns, modules: list[Concat]) -> tuple[str, 
         case Concat() if columns:
             halved = " /2" if entry.row.shape_out[1] < entry.row.shape_in[1] else ""
             pools = _pools(layer) if len({_pools(module) for module in modules}) > 1 else ""
-            return (f"inception{halved}", *([pools] if pools else []))
+            return (f"{_kind(layer)}{halved}", *([pools] if pools else []))
         case Chain() if _filters(entry, columns):
             *_, (_, last) = leaves(layer.layers)
             return (describe(last).split(",")[0],)
@@ -166,16 +169,28 @@ def _words(entry: Entry, columns: Columns, modules: list[Concat]) -> tuple[str, 
 
 
 def _columns(modules: list[Concat]) -> Columns:
-    """The convolutions of the modules' branches by address, if they are few enough for columns."""
+    """The convolutions of the modules' branches by address, if they are few enough for columns.
+
+    A column has one kernel throughout; `_headings` tells it.
+    """
     found: dict[str, Conv] = {}
     widths: dict[str, list[Width]] = defaultdict(list)
+    kernels: dict[str, set[Pair]] = defaultdict(set)
     for module in modules:
         for path, layer in leaves(module.branches):
             if isinstance(layer, Conv):
                 found.setdefault(path, layer)
                 widths[path].append(layer.filters)
+                kernels[path].add(pair(layer.kernel))
+    if any(len(found) > 1 for found in kernels.values()):
+        return {}
     # BN-Inception's double 3x3 has one column in the paper: its two layers are equally wide throughout.
-    twins = {path for path in found if path.endswith(".conv2") and widths[path] == widths[_twin(path)]}
+    twins = {
+        path
+        for path in found
+        if path.endswith(".conv2")
+        and (widths[path], kernels[path]) == (widths.get(_twin(path)), kernels.get(_twin(path)))
+    }
     columns = {path: layer for path, layer in found.items() if path not in twins}
     return columns if len(columns) <= MOST_COLUMNS else {}
 
@@ -185,14 +200,39 @@ def _twin(path: str) -> str:
 
 
 def _headings(columns: Columns) -> list[str]:
-    """As in the papers: `#3x3 reduce` for `3x3.reduce`, `#3x3` for `3x3.conv`, `double #3x3`."""
+    """As in the papers: `#3x3 reduce` for `3x3.reduce`, `#3x3` for `3x3.conv`, `double #3x3`.
+
+    Where a branch's name does not say its kernels, or says others, its headings do: `5x5 reduce: #1x1`,
+    `5x5: #3x3`.
+    """
     found = []
+    odd = {path.partition(".")[0] for path, conv in columns.items() if pair(conv.kernel) != _named(path)}
     for path in columns:
         alone = path.endswith(".conv1") and f"{path.removesuffix('1')}2" not in columns
         words = path.removesuffix(".conv1" if alone else ".conv").replace(".", " ")
         words = re.sub(r"([a-z])(\d+x)", r"\1 \2", words)
+        if path.partition(".")[0] in odd:
+            found.append(f"{words}: #{window(columns[path], stride=False)}")
+            continue
         found.append(re.sub(r"(^| )(\d)", r"\1#\2", words, count=1))
     return found
+
+
+def _named(path: str) -> Pair | None:
+    """The kernel that a convolution's address promises: its branch's, or a reduction's 1x1."""
+    branch, _, part = path.partition(".")
+    said = re.search(r"(\d+)x(\d+)", branch)
+    if part in ("reduce", "proj") and (said or branch == "pool"):
+        return 1, 1
+    return (int(said[1]), int(said[2])) if said else None
+
+
+def _kind(module: Concat) -> str:
+    """`inception` where the branches are those of the papers' modules, a pool among them."""
+    names = {name for name, _ in module.branches}
+    if "pool" in names <= {"1x1", "3x3", "5x5", "double3x3", "pool"} and _pools(module):
+        return "inception"
+    return f"{len(names)} branches"
 
 
 def _filters(entry: Entry, columns: Columns) -> dict[str, str]:

@@ -1,10 +1,12 @@
 import csv
+import platform
 import random
 import shlex
 import shutil
 import signal
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import click
 import numpy as np
@@ -83,7 +85,11 @@ def test_run_json(finished, pets):
     assert run["versions"].keys() == {"python", "torch", "goingdeeper"}
     assert run["versions"]["torch"] == torch.__version__
     assert run["threads"] == torch.get_num_threads()
-    assert run["machine"]
+    system, _, processor = run["machine"].partition(", ")
+    assert system.startswith(platform.system())
+    if Path("/proc/cpuinfo").exists():
+        assert processor in Path("/proc/cpuinfo").read_text("utf-8")
+    assert processor
     assert run["started"][4] == "-"
     result = run["result"]
     assert result["epochs"] == 3

@@ -6,7 +6,9 @@ import dataclasses
 import platform
 import shlex
 from collections import Counter
+from contextlib import suppress
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -68,13 +70,23 @@ def resolve(
             "python": platform.python_version(),
             "torch": torch.__version__,
         },
-        "machine": f"{platform.system()} {platform.machine()}",
+        "machine": f"{platform.system()} {platform.machine()}, {processor()}",
         "result": None,
     }
 
 
 FLAGS = {"from_run": "from"}
 """Flags of the command line that are called otherwise here."""
+
+
+def processor() -> str:
+    """What the CPU calls itself, as far as the system tells."""
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() == "model name":
+                return value.strip()
+    return platform.processor() or "unknown CPU"
 
 
 def command(wishes: Wishes) -> str:

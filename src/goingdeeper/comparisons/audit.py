@@ -40,7 +40,7 @@ def audit(networks: str | Network | Iterable[str | Network] | None = None) -> Au
     such as "vgg"; everything unless given. Raises UsageError, suggesting close ids, for one that matches
     nothing, and for a network of which nothing is published.
     """
-    known = [name for name in ids() if name in catalogue.names()]
+    known = ids()
     found = [
         *(one for name in known for one in of_network(catalogue.network(name), figures(name).printed)),
         *(one for name in known for one in of_layers(catalogue.network(name), layers(name))),

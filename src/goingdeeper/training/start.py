@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -47,5 +46,5 @@ def origin(begun: Model) -> dict[str, Any]:
     return {
         "path": str(begun.path),
         "sha256": begun.config["weights"]["sha256"],
-        "provenance": json.loads(json.dumps(begun.config.get("provenance", {}))),
+        "provenance": begun.config.get("provenance", {}),
     }

@@ -17,8 +17,8 @@ from torch.nn import functional as F
 import goingdeeper as gd
 from goingdeeper.data.batches import Batch, Preprocessing
 from goingdeeper.layers import Network
+from goingdeeper.recipes import SCRATCH
 from goingdeeper.training.loop import Job, Trainer
-from goingdeeper.training.recipes import SCRATCH
 
 CASES = [("cifar-resnet-20-a", 32, 128), ("cifar-resnet-20-a", 64, 64), ("resnet-18-b", 224, 32)]
 

@@ -14,7 +14,7 @@ import goingdeeper
 ROOT = Path(goingdeeper.__file__).parent
 ROOMS = [
     "version", "errors", "layers", "shapes", "trace", "notation", "edits", "catalogue", "published", "costs",
-    "tables", "drawings", "comparisons",
+    "tables", "drawings", "comparisons", "recipes",
     "nn", "data", "runs", "evaluation", "training", "prediction", "reports", "api", "__init__",
     "cli", "__main__",
 ]  # fmt: skip

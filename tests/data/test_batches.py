@@ -13,7 +13,6 @@ from scipy.stats import binomtest, chisquare
 
 from goingdeeper.data import batches
 from goingdeeper.data.batches import (
-    Augmentation,
     Batch,
     Preprocessing,
     draws,
@@ -25,8 +24,9 @@ from goingdeeper.data.batches import (
 from goingdeeper.data.pictures import Pictures
 from goingdeeper.data.sources import Item, Source
 from goingdeeper.errors import DataError
+from goingdeeper.recipes.images import Augmentation, Padded
 
-PLAIN = Augmentation(pad=0.0, flip=False)
+PLAIN = Augmentation(Padded(0.0), flip=False)
 RAW = Preprocessing(8, (0.0,) * 3, (1 / 255,) * 3)  # values come out as the bytes went in
 
 
@@ -162,7 +162,7 @@ def test_flips_mirror_about_half_of_the_images():
     pictures, items = coded(40)
     mirrored = total = 0
     for epoch in range(1, 26):
-        for batch in epoch_of(pictures, items, Augmentation(pad=0.0, flip=True), epoch=epoch):
+        for batch in epoch_of(pictures, items, Augmentation(Padded(0.0), flip=True), epoch=epoch):
             for image in batch.images:
                 expected = torch.arange(1.0, 9.0)
                 flipped = bool(image[1, 0, 0] > 4)
@@ -176,7 +176,7 @@ def test_flips_mirror_about_half_of_the_images():
 def test_flips_off_means_never_mirrored():
     pictures, items = coded(40)
     for epoch in range(1, 11):
-        for batch in epoch_of(pictures, items, Augmentation(pad=0.25, flip=False), epoch=epoch):
+        for batch in epoch_of(pictures, items, Augmentation(Padded(0.25), flip=False), epoch=epoch):
             columns = batch.images[:, 1]
             inside = (columns[..., 1:] > 0) & (columns[..., :-1] > 0)
             assert (torch.diff(columns)[inside] > 0).all()
@@ -191,7 +191,7 @@ def test_crops_cover_the_whole_range_evenly(height, width, pad):
     margin = round(pad * 8)
     tops, lefts = Counter(), Counter()
     for epoch in range(1, 41):
-        for batch in epoch_of(pictures, items, Augmentation(pad, flip=False), batch=50, epoch=epoch):
+        for batch in epoch_of(pictures, items, Augmentation(Padded(pad), flip=False), batch=50, epoch=epoch):
             for image in batch.images:
                 assert ((image == 0).all(0) | (image > 0).all(0)).all()
                 rows, columns = image[0].amax(1), image[1].amax(0)
@@ -207,7 +207,7 @@ def test_crops_cover_the_whole_range_evenly(height, width, pad):
 def test_a_crop_is_a_window_of_the_image_and_nothing_else():
     pictures, items = coded(30, 8, 12)
     inside = 0
-    for batch in epoch_of(pictures, items, Augmentation(0.25, flip=False), batch=30):
+    for batch in epoch_of(pictures, items, Augmentation(Padded(0.25), flip=False), batch=30):
         for number, image in zip(numbers(batch), batch.images, strict=True):
             filled = image[2] > 0
             inside += int(filled.sum())
@@ -224,7 +224,7 @@ def test_padding_is_zero_after_normalisation():
     normal = Preprocessing(8, (0.3, 0.5, 0.7), (0.2, 0.25, 0.3))
     found = 0
     for batch in training_batches(
-        pictures, items, ("even", "odd"), normal, Augmentation(0.25), batch=4, seed=0, epoch=1
+        pictures, items, ("even", "odd"), normal, Augmentation(Padded(0.25)), batch=4, seed=0, epoch=1
     ):
         black = -torch.tensor([0.3 / 0.2, 0.5 / 0.25, 0.7 / 0.3])
         outside = (batch.images == 0).all(1)

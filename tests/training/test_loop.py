@@ -12,10 +12,11 @@ from goingdeeper.data.sources import Item, Source
 from goingdeeper.errors import GateError
 from goingdeeper.layers import CLASSES, BatchNorm, Conv, Dropout, GlobalAvgPool, Linear, Network
 from goingdeeper.nn.build import build
+from goingdeeper.recipes import SCRATCH
+from goingdeeper.recipes.settings import change
 from goingdeeper.training.checkpoints import newest_checkpoint
 from goingdeeper.training.events import Events
 from goingdeeper.training.loop import Job, Trainer
-from goingdeeper.training.recipes import SCRATCH, change
 from goingdeeper.training.stopping import StopRequest
 
 CLASS_NAMES = ("a", "b", "c")

@@ -6,6 +6,7 @@ import torch
 
 from goingdeeper import catalogue
 from goingdeeper.nn.build import build
+from goingdeeper.recipes.losses import CrossEntropy
 from goingdeeper.training.objective import Objective
 
 
@@ -30,7 +31,7 @@ def googlenet():
 def test_googlenet_adds_three_tenths_of_each_head(googlenet, smoothing):
     images = torch.randn(4, 3, 79, 79, generator=torch.Generator().manual_seed(2))
     labels = torch.tensor([0, 3, 4, 1])
-    loss = Objective(googlenet, smoothing)(images, labels)
+    loss = Objective(googlenet, CrossEntropy(smoothing))(images, labels)
 
     logits, tapped = googlenet.tap(images, ["heads.4a", "heads.4d"])
     main, first, second = (
@@ -56,7 +57,7 @@ def test_heads_are_learnt_through_the_objective_alone(googlenet):
 def test_a_network_without_heads_has_the_main_loss_only():
     net = build(replace(catalogue.network("cifar-resnet-20-a"), input=(3, 16, 16), classes=3)).eval()
     images, labels = torch.randn(6, 3, 16, 16), torch.tensor([0, 1, 2, 0, 1, 2])
-    loss = Objective(net, 0.2)(images, labels)
+    loss = Objective(net, CrossEntropy(0.2))(images, labels)
     assert list(loss.parts) == ["main"]
     expected = smoothed_cross_entropy(net(images), labels, 0.2)
     assert float(loss.total.detach()) == pytest.approx(expected, rel=1e-5)

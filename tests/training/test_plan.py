@@ -5,6 +5,7 @@ from goingdeeper import catalogue
 from goingdeeper.data.sources import Item, Source, open_source
 from goingdeeper.edits import without_heads
 from goingdeeper.errors import ResourceError, ShapeError, UsageError
+from goingdeeper.recipes.images import Standardise
 from goingdeeper.trace import smallest_input, trace
 from goingdeeper.training.plan import Wishes, choose_device, choose_network, choose_recipe, typical_side
 
@@ -128,7 +129,7 @@ def test_without_batch_norm_images_are_on_the_scale_of_the_paper(model, standard
     """Bytes less their mean in networks of ImageNet; images of normalised contrast in those of CIFAR-10."""
     plan = choose_network(Wishes("photos", model=model), source(), "cpu")
     recipe, _ = choose_recipe(Wishes("photos", model=model), plan.network, source(), 700)
-    assert recipe.standardise == standardise
+    assert isinstance(recipe.input, Standardise) == standardise
 
 
 @pytest.mark.parametrize("model", ["googlenet", "resnet-50", "cifar-plain-20"])
@@ -170,7 +171,7 @@ def test_what_is_asked_for_wins_and_says_so():
     wishes = Wishes("photos", epochs=4, batch=8, settings=(("rate", "0.3"), ("smoothing", "0")))
     plan = choose_network(wishes, source(), "cpu")
     recipe, why = choose_recipe(wishes, plan.network, source(), 700)
-    assert (recipe.epochs, recipe.batch, recipe.optimiser.rate, recipe.smoothing) == (4, 8, 0.3, 0.0)
+    assert (recipe.epochs, recipe.batch, recipe.optimiser.rate, recipe.loss.smoothing) == (4, 8, 0.3, 0.0)
     asked = {reason.what: reason.value for reason in why if reason.why == "asked for"}
     assert asked == {"epochs": "4", "batch": "8", "rate": "0.3", "smoothing": "0"}
     assert len({reason.what for reason in why}) == len(why)

@@ -176,16 +176,19 @@ def test_the_resolved_recipe_stands_in_run_json(here, pets):
     settings = (
         ("rate", "0.02"), ("optimiser.momentum", "0.5"), ("nesterov", "no"), ("weight_decay", "0"),
         ("warmup_epochs", "1"), ("pad", "0.25"), ("flip", "false"), ("smoothing", "0.2"),
-        ("head_weight", "0"), ("bad_share", "0.5"), ("epochs", "1"),
+        ("head_weights", "0"), ("bad_share", "0.5"), ("epochs", "1"),
     )  # fmt: skip
     run = train(Wishes(str(pets), batch=20, size=16, settings=settings)).run()
     recipe = run["recipe"]
     assert recipe["name"] == "scratch"
-    assert recipe["optimiser"] == {"rate": 0.02, "momentum": 0.5, "nesterov": False, "weight_decay": 0.0}
-    assert recipe["schedule"] == {"warmup_epochs": 1.0}
-    assert recipe["augmentation"] == {"pad": 0.25, "flip": False}
-    flat = {key: recipe[key] for key in ("epochs", "batch", "smoothing", "head_weight", "bad_share")}
-    assert flat == {"epochs": 1, "batch": 20, "smoothing": 0.2, "head_weight": 0.0, "bad_share": 0.5}
+    changed = {"rate": 0.02, "momentum": 0.5, "nesterov": False, "weight_decay": 0.0}
+    assert recipe["optimiser"] == {"kind": "SGD", **changed}
+    assert recipe["schedule"] == {"kind": "WarmupCosine", "warmup_epochs": 1.0, "start": 0.0, "end": 0.0}
+    assert recipe["augmentation"]["crop"] == {"kind": "Padded", "pad": 0.25, "reflect": False}
+    assert recipe["augmentation"]["flip"] is False
+    flat = {key: recipe[key] for key in ("epochs", "batch", "head_weights", "bad_share")}
+    assert flat == {"epochs": 1, "batch": 20, "head_weights": [["*", 0.0]], "bad_share": 0.5}
+    assert recipe["loss"] == {"kind": "CrossEntropy", "smoothing": 0.2}
     assert "--set rate=0.02 --set optimiser.momentum=0.5" in run["command"]
     assert len(RunFolder(next(here.glob("runs/*"))).metrics()) == 1
 

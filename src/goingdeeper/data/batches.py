@@ -16,6 +16,7 @@ from torch import Tensor
 from goingdeeper.data.decode import Pixels, centre
 from goingdeeper.data.pictures import Pictures, cpus
 from goingdeeper.data.sources import Item
+from goingdeeper.recipes.images import Augmentation, Padded
 
 Loaded = TypeVar("Loaded")
 
@@ -41,17 +42,6 @@ class Preprocessing:
     def views(self, fitted: Sequence[Pixels]) -> Tensor:
         """The single central crop of fitted images, as the network wants them."""
         return self.normalise(torch.from_numpy(np.stack([centre(image, self.size) for image in fitted])))
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """Random translation by up to `pad` of the size on each side, and mirroring.
-
-    He et al. 2015, section 4.2: zeros around the image, a random crop of it or its flip.
-    """
-
-    pad: float = 0.125
-    flip: bool = True
 
 
 @dataclass(frozen=True)
@@ -128,7 +118,8 @@ def _crop(
 ) -> None:
     """A random size x size window of the image with a margin around it, into `out`."""
     size = out.shape[0]
-    pad = round(augmentation.pad * size)
+    assert isinstance(augmentation.crop, Padded)
+    pad = round(augmentation.crop.pad * size)
     top = int(random.integers(0, image.shape[0] + 2 * pad - size + 1)) - pad
     left = int(random.integers(0, image.shape[1] + 2 * pad - size + 1)) - pad
     mirror = augmentation.flip and random.random() < 0.5

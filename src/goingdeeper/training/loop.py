@@ -23,13 +23,14 @@ from goingdeeper.errors import GateError
 from goingdeeper.evaluation.predict import log_probabilities
 from goingdeeper.evaluation.scores import Score, score
 from goingdeeper.nn.build import Net
+from goingdeeper.recipes.recipe import Recipe
+from goingdeeper.recipes.schedules import Now
 from goingdeeper.training.average import Average
 from goingdeeper.training.checkpoints import Checkpoint, save_checkpoint
 from goingdeeper.training.events import EpochEnd, Events, Pace
 from goingdeeper.training.gradients import NotFinite, bounded, first_not_finite
 from goingdeeper.training.objective import Objective
 from goingdeeper.training.optimisers import optimiser
-from goingdeeper.training.recipes import Recipe
 from goingdeeper.training.stopping import StopRequest
 from goingdeeper.training.stuck import Plateau
 
@@ -79,7 +80,7 @@ class Trainer:
     def __init__(self, job: Job, checkpoint: Checkpoint | None = None) -> None:
         self.job = job
         self.net = job.net.to(job.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.objective = Objective(self.net, job.recipe.smoothing, job.recipe.head_weight)
+        self.objective = Objective(self.net, job.recipe.loss, job.recipe.head_weights)
         self.parameters = dict(self.net.named_parameters())
         self.optimiser = optimiser(self.parameters, job.recipe)
         self.average = Average(self.net, job.recipe.average) if job.recipe.average else None
@@ -187,7 +188,7 @@ class Trainer:
     def _rate(self, step: int) -> float:
         recipe = self.job.recipe
         steps = recipe.epochs * self.steps_per_epoch
-        return recipe.optimiser.rate * recipe.schedule.factor(step, steps, self.steps_per_epoch)
+        return recipe.optimiser.rate * recipe.schedule.factor(Now(step, steps, self.steps_per_epoch))
 
     def _add(self, values: Mapping[str, float]) -> None:
         sums = self.progress.sums

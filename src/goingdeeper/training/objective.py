@@ -8,9 +8,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from goingdeeper.nn.build import Net
+from goingdeeper.recipes.losses import CrossEntropy, Loss
 
 
-class Loss(NamedTuple):
+class Losses(NamedTuple):
     """total: what is minimised. parts: each classifier's own loss. wrong: number of images misclassified."""
 
     total: Tensor
@@ -25,13 +26,20 @@ class Objective(nn.Module):
     call of this module.
     """
 
-    def __init__(self, net: Net, smoothing: float = 0.0, head_weight: float = 0.3) -> None:
+    def __init__(
+        self,
+        net: Net,
+        loss: Loss = CrossEntropy(),
+        head_weights: tuple[tuple[str, float], ...] = (("*", 0.3),),
+    ) -> None:
         super().__init__()
         self.net = net
-        self.smoothing = smoothing
-        self.head_weight = head_weight
+        assert isinstance(loss, CrossEntropy)
+        self.smoothing = loss.smoothing
+        weights = dict(head_weights)
+        self.weights = {name: weights.get(name, weights.get("*", 0.0)) for name, _ in net.description.heads}
 
-    def forward(self, images: Tensor, labels: Tensor) -> Loss:
+    def forward(self, images: Tensor, labels: Tensor) -> Losses:
         """images: (N, C, H, W), normalised; labels: (N,) class numbers."""
         heads = [name for name, _ in self.net.description.heads]
         logits, tapped = self.net.tap(images, [f"heads.{name}" for name in heads])
@@ -39,9 +47,9 @@ class Objective(nn.Module):
         total, parts = main, {"main": main.detach()}
         for name in heads:
             side = self._loss(tapped[f"heads.{name}"], labels)
-            total = total + self.head_weight * side
+            total = total + self.weights[name] * side
             parts[name] = side.detach()
-        return Loss(total, parts, (logits.detach().argmax(1) != labels).sum())
+        return Losses(total, parts, (logits.detach().argmax(1) != labels).sum())
 
     def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         return F.cross_entropy(logits, labels, label_smoothing=self.smoothing)

@@ -8,12 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from goingdeeper.training.recipes import Recipe
+from goingdeeper.recipes.optimisers import SGD
+from goingdeeper.recipes.recipe import Recipe
 
 
 def optimiser(parameters: Mapping[str, Tensor], recipe: Recipe) -> torch.optim.SGD:
     """Two groups: weights of convolutions and fully connected layers decay, biases and norms do not."""
     sgd = recipe.optimiser
+    assert isinstance(sgd, SGD)
     weights = [value for value in parameters.values() if value.ndim > 1]
     others = [value for value in parameters.values() if value.ndim <= 1]
     groups: list[dict[str, Any]] = [{"params": weights}, {"params": others, "weight_decay": 0.0}]

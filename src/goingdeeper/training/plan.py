@@ -12,9 +12,11 @@ from goingdeeper.data.sources import Source
 from goingdeeper.edits import without_heads
 from goingdeeper.errors import ResourceError, UsageError
 from goingdeeper.layers import Conv, Network
+from goingdeeper.recipes import recipe
+from goingdeeper.recipes.recipe import Recipe
+from goingdeeper.recipes.settings import change
 from goingdeeper.runs.model import Model
 from goingdeeper.trace import smallest_input, trace
-from goingdeeper.training.recipes import Recipe, change, recipe
 
 IMAGES_SEEN = 36_000
 """The default length of a run from scratch: so many images, however often each comes round."""
@@ -164,7 +166,7 @@ def choose_recipe(
     ]
     if not normed and catalogue.network(network.name).input[1] > SMALL:
         why = "mean subtracted only, bytes 0 to 255: without batch norm the scale matters"
-        defaults.append(Reason("standardise", "false", why))
+        defaults.append(Reason("input", "Centre", why))
     reasons = [reason for reason in defaults if reason.what not in asked]
     chosen = change(chosen, {reason.what: reason.value for reason in reasons})
     reasons += [Reason(name, value, "asked for") for name, value in asked.items()]

@@ -18,10 +18,11 @@ from goingdeeper.data.pictures import Survey
 from goingdeeper.data.sources import Source
 from goingdeeper.data.split import Division, fingerprint
 from goingdeeper.notation import to_data
+from goingdeeper.recipes.recipe import Recipe
+from goingdeeper.recipes.settings import as_data
 from goingdeeper.runs.folder import RunFolder
 from goingdeeper.training.events import Events
 from goingdeeper.training.plan import Plan, Reason, Wishes
-from goingdeeper.training.recipes import Recipe
 from goingdeeper.version import __version__
 
 
@@ -61,7 +62,7 @@ def resolve(
             "problems": [dataclasses.asdict(p) for p in (*found.problems, *division.problems)],
             "fingerprint": fingerprint(division.train + division.val, found.digests),
         },
-        "recipe": dataclasses.asdict(chosen),
+        "recipe": {name: value for name, value in as_data(chosen).items() if name != "said"},
         "seed": wishes.seed,
         "device": plan.device,
         "threads": torch.get_num_threads(),

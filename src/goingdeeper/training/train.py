@@ -20,6 +20,9 @@ from goingdeeper.errors import DataError, GateError, Interrupted, ResourceError,
 from goingdeeper.evaluation.predict import log_probabilities
 from goingdeeper.evaluation.scores import Score, score
 from goingdeeper.nn.build import Net, build
+from goingdeeper.recipes import recipe
+from goingdeeper.recipes.images import Centre
+from goingdeeper.recipes.settings import change
 from goingdeeper.runs.folder import RunFolder
 from goingdeeper.runs.listing import going_on, locked
 from goingdeeper.runs.model import load_model, save_model
@@ -30,7 +33,6 @@ from goingdeeper.training.log import Log
 from goingdeeper.training.loop import Job, Progress, Trainer
 from goingdeeper.training.place import check_out, choose_folder
 from goingdeeper.training.plan import Reason, Wishes, choose_device, choose_network, choose_recipe
-from goingdeeper.training.recipes import change, recipe
 from goingdeeper.training.record import announce, command, resolve
 from goingdeeper.training.start import begin_from, origin, take_over
 from goingdeeper.training.stopping import StopRequest, stop_requests
@@ -68,7 +70,7 @@ def train(wishes: Wishes, out: Path | None = None, events: Events | None = None)
     folder, resuming = choose_folder(out, resolved)
     with locked(folder):
         mean, std = mean_and_std(found.pictures, division.train)
-        if not chosen.standardise:
+        if isinstance(chosen.input, Centre):
             std = (1 / 255,) * len(std)
         if begun:  # the weights are for images on their scale
             mean, std = begun.preprocessing.mean, begun.preprocessing.std

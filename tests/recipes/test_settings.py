@@ -3,47 +3,8 @@ import dataclasses
 import pytest
 
 from goingdeeper.errors import UsageError
-from goingdeeper.training.recipes import SCRATCH, WarmupCosine, change, recipe, settings
-
-
-@pytest.mark.parametrize(
-    ("step", "expected"),
-    [
-        # Ten epochs of five steps: the first ten climb in elevenths, forty follow half a cosine.
-        (0, 1 / 11),
-        (4, 5 / 11),
-        (9, 10 / 11),
-        (10, 1.0),
-        (20, 0.85355339),  # (1 + cos 45 deg) / 2
-        (30, 0.5),
-        (40, 0.14644661),  # (1 - cos 45 deg) / 2
-        (49, 0.00154133),  # (1 - cos 4.5 deg) / 2
-    ],
-)
-def test_warm_up_then_half_a_cosine(step, expected):
-    assert WarmupCosine(2).factor(step, 50, 5) == pytest.approx(expected, rel=1e-5)
-
-
-def test_no_warm_up_starts_at_the_full_rate():
-    assert [WarmupCosine(0).factor(step, 4, 2) for step in range(4)] == pytest.approx(
-        [1, 0.85355339, 0.5, 0.14644661]
-    )
-
-
-def test_a_warm_up_longer_than_half_the_run_is_cut_to_half():
-    assert [WarmupCosine(2).factor(step, 4, 4) for step in range(4)] == pytest.approx([1 / 3, 2 / 3, 1, 0.5])
-
-
-@pytest.mark.parametrize(("epochs", "per_epoch"), [(1, 1), (1, 2), (2, 1), (3, 1), (1, 7), (100, 3)])
-@pytest.mark.parametrize("warmup", [0.0, 0.5, 2.0, 1000.0])
-def test_the_rate_of_every_step_is_above_zero_and_falls_after_its_peak(epochs, per_epoch, warmup):
-    steps = epochs * per_epoch
-    factors = [WarmupCosine(warmup).factor(step, steps, per_epoch) for step in range(steps)]
-    assert all(0 < factor <= 1 for factor in factors)
-    peak = factors.index(max(factors))
-    assert factors[: peak + 1] == sorted(factors[: peak + 1])
-    assert factors[peak:] == sorted(factors[peak:], reverse=True)
-
+from goingdeeper.recipes import SCRATCH, recipe
+from goingdeeper.recipes.settings import change, settings
 
 OTHERS = {
     "epochs": ("7", 7),
@@ -53,19 +14,50 @@ OTHERS = {
     "optimiser.nesterov": ("false", False),
     "optimiser.weight_decay": ("1e-4", 1e-4),
     "schedule.warmup_epochs": ("0.5", 0.5),
-    "augmentation.pad": ("0", 0.0),
+    "schedule.start": ("0.1", 0.1),
+    "schedule.end": ("0.01", 0.01),
+    "augmentation.crop.pad": ("0", 0.0),
+    "augmentation.crop.reflect": ("yes", True),
     "augmentation.flip": ("no", False),
-    "smoothing": ("0", 0.0),
-    "head_weight": ("1", 1.0),
+    "augmentation.erase": ("0.1", 0.1),
+    "augmentation.cutout": ("0.25", 0.25),
+    "augmentation.mixup": ("0.2", 0.2),
+    "augmentation.cutmix": ("1", 1.0),
+    "augmentation.repeats": ("3", 3),
+    "loss.smoothing": ("0", 0.0),
+    "head_weights": ("4a:0.5,0.2", (("4a", 0.5), ("*", 0.2))),
     "clip": ("2", 2.0),
     "average": ("0.9999", 0.9999),
-    "standardise": ("off", False),
+    "decay_all": ("true", True),
+    "iterations": ("64000", 64000),
+    "norm_batch": ("64", 64),
+    "norm_decay": ("0.9997", 0.9997),
+    "population": ("on", True),
+    "stochastic_depth": ("0.05", 0.05),
+    "balance": ("loss", "loss"),
+    "precision": ("bfloat16", "bfloat16"),
+    "compile": ("1", True),
+    "recompute": ("10", 10),
+    "accumulate": ("4", 4),
     "bad_share": ("0.05", 0.05),
 }
 
 
+KINDS = {
+    "optimiser": ("adam", "Adam"),
+    "schedule": ("Steps", "Steps"),
+    "momentum_schedule": ("linear", "Linear"),
+    "until_learning": ("UntilLearning", "UntilLearning"),
+    "input": ("Centre", "Centre"),
+    "augmentation.crop": ("AreaCrop", "AreaCrop"),
+    "augmentation.colour": ("PCAColour", "PCAColour"),
+    "augmentation.policy": ("RandAugment", "RandAugment"),
+    "loss": ("BinaryCrossEntropy", "BinaryCrossEntropy"),
+}
+
+
 def test_every_setting_is_tried_here():
-    assert set(OTHERS) == set(settings(SCRATCH)) - {"name"}
+    assert set(OTHERS) | set(KINDS) == set(settings(SCRATCH))
 
 
 @pytest.mark.parametrize("short", [False, True])
@@ -124,14 +116,13 @@ def test_values_that_do_not_fit_are_refused(name, text, needed):
 @pytest.mark.parametrize(
     ("name", "close"),
     [
-        ("rat", "did you mean optimiser.rate"),
+        ("rat", "did you mean [^?]*optimiser.rate"),
         ("learning_rate", "optimiser.rate"),
         ("warmup", "did you mean schedule.warmup_epochs"),
         ("Flip", "augmentation.flip"),
         ("augmentation.flop", "did you mean augmentation.flip"),
-        ("name", "the settings are: epochs, batch,"),
-        ("optimiser", "optimiser.momentum"),
-        ("", "the settings are: epochs, batch,"),
+        ("name", "`deeper recipes scratch` lists them"),
+        ("", "`deeper recipes scratch` lists them"),
     ],
 )
 def test_an_unknown_setting_suggests_known_ones(name, close):

@@ -1,0 +1,67 @@
+"""How a network is trained, as one frozen record that is changed with `replace`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from goingdeeper.recipes.images import Augmentation, Input, Standardise
+from goingdeeper.recipes.losses import CrossEntropy, Loss
+from goingdeeper.recipes.optimisers import SGD, Optimiser, Rule
+from goingdeeper.recipes.schedules import Constant, Schedule, UntilLearning, WarmupCosine
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything about training that is not the network or the data.
+
+    source: the paper. networks: ids it was used for, as patterns. after: the recipe whose run it goes on
+    from. takes: of that run's weights, those under these addresses or patterns; all of them if empty. said:
+    where a setting is printed, by its name; `inferred` begins what is not.
+
+    epochs, iterations: the length; iterations where they are not 0. batch: images an update, of all devices
+    together. momentum_schedule: on the optimiser's momentum. until_learning: a lower rate at the start.
+    decay_all: biases, norms and slopes decay, too. head_weights: of the auxiliary heads' losses, by address;
+    `*` is for all others.
+    clip: bound on the global norm of the gradients, 0 for none. average: decay of the running mean of the
+    weights, which then is evaluated and kept; 0 for none.
+    norm_batch: images that batch norm takes its statistics over, 0 for all of a device. norm_decay: of the
+    running statistics, 0 for the network's own. population: exact statistics at the end, over the training
+    set, in place of the running ones. stochastic_depth: chance that the last residual block is left out, in
+    proportion for earlier ones.
+    balance: rare classes weigh more in the loss, or are drawn more often. recompute: so many blocks at a
+    time are computed again in the backward pass; 0 keeps everything. accumulate: parts that a batch is
+    computed in. bad_share: images that may be unreadable and left out.
+    """
+
+    name: str
+    source: str = ""
+    networks: tuple[str, ...] = ()
+    after: str = ""
+    takes: tuple[str, ...] = ()
+    epochs: int = 30
+    iterations: int = 0
+    batch: int = 128
+    optimiser: Optimiser = SGD()
+    schedule: Schedule = WarmupCosine()
+    until_learning: UntilLearning | None = None
+    momentum_schedule: Schedule = Constant()
+    rules: tuple[Rule, ...] = ()
+    decay_all: bool = False
+    input: Input = Standardise()
+    augmentation: Augmentation = Augmentation()
+    loss: Loss = CrossEntropy(0.1)
+    head_weights: tuple[tuple[str, float], ...] = (("*", 0.3),)
+    clip: float = 0.0
+    average: float = 0.0
+    norm_batch: int = 0
+    norm_decay: float = 0.0
+    population: bool = False
+    stochastic_depth: float = 0.0
+    balance: Literal["none", "loss", "sampling"] = "none"
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    compile: bool = False
+    recompute: int = 0
+    accumulate: int = 1
+    bad_share: float = 0.01
+    said: tuple[tuple[str, str], ...] = ()

@@ -117,7 +117,6 @@ def test_values_that_do_not_fit_are_refused(name, text, needed):
     ("name", "close"),
     [
         ("rat", "did you mean [^?]*optimiser.rate"),
-        ("learning_rate", "optimiser.rate"),
         ("warmup", "did you mean schedule.warmup_epochs"),
         ("Flip", "augmentation.flip"),
         ("augmentation.flop", "did you mean augmentation.flip"),
@@ -133,3 +132,8 @@ def test_an_unknown_setting_suggests_known_ones(name, close):
 def test_an_unknown_recipe_suggests_known_ones():
     with pytest.raises(UsageError, match="unknown recipe 'scrach'; did you mean scratch"):
         recipe("scrach")
+
+
+@pytest.mark.parametrize("name", ["lr", "learning_rate", "rate", "optimiser.rate"])
+def test_the_rate_goes_by_the_names_people_know(name):
+    assert change(SCRATCH, {name: "0.3"}).optimiser.rate == 0.3

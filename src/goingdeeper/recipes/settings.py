@@ -16,6 +16,9 @@ from goingdeeper.recipes.schedules import Exponential, Inverse, Linear, Plateau,
 FIXED = ("name", "source", "networks", "after", "takes", "rules", "said")
 """What makes the recipe what it is, and is not set by name."""
 
+ALIASES = {"lr": "optimiser.rate", "learning_rate": "optimiser.rate"}
+"""What people know a setting as from elsewhere."""
+
 AT_MOST_ONE = frozenset({
     "momentum", "pad", "smoothing", "average", "bad_share", "decay", "beta1", "beta2", "erase", "cutout",
     "norm_decay", "stochastic_depth", "share", "start",
@@ -67,6 +70,7 @@ def as_data(value: Any) -> Any:
 def full_name(recipe: Recipe, key: str) -> str:
     """A setting's full name from it or its last part. Raises UsageError where there is none, or several."""
     known = settings(recipe)
+    key = ALIASES.get(key, key)
     if key in known:
         return key
     fitting = [name for name in known if name.rpartition(".")[2] == key]

@@ -92,6 +92,10 @@ def train(
     device: str = "auto",
     from_run: PathLike | None = None,
     time: str | None = None,
+    devices: int = 1,
+    teacher: PathLike | None = None,
+    init_seed: int | None = None,
+    split_seed: int = 0,
     settings: Mapping[str, object] | None = None,
     out: PathLike | None = None,
     events: Events | None = None,
@@ -100,15 +104,29 @@ def train(
 
     What is left out is chosen from the images and the machine, and recorded with its reason in run.json.
     from_run: a run whose weights are gone on from, with its network, size and classes. time: a budget such
-    as "10m", instead of epochs. settings: recipe
-    fields by name, such as {"rate": 0.05, "flip": False}. An unfinished run of the same
+    as "10m", instead of epochs. devices: processes that share each batch; a script that asks for several
+    needs the guard `if __name__ == "__main__":`. teacher: a run that the recipe's loss learns from.
+    init_seed: of the initial weights alone. split_seed: of the images held out, the same for all seeds.
+    settings: recipe fields by name, such as {"rate": 0.05, "flip": False}. An unfinished run of the same
     settings and images goes on. Raises DataError for unusable images, UsageError for unknown names.
     """
     wishes = Wishes(
-        os.fspath(source), model, recipe, epochs, batch, size, seed, device,
-        os.fspath(from_run) if from_run is not None else None, time,
-        tuple((key, str(value)) for key, value in (settings or {}).items()),
-    )  # fmt: skip
+        os.fspath(source),
+        model=model,
+        recipe=recipe,
+        epochs=epochs,
+        batch=batch,
+        size=size,
+        seed=seed,
+        device=device,
+        from_run=_path(from_run),
+        time=time,
+        devices=devices,
+        teacher=_path(teacher),
+        init_seed=init_seed,
+        split_seed=split_seed,
+        settings=tuple((key, str(value)) for key, value in (settings or {}).items()),
+    )
     folder = _train(wishes, Path(out) if out is not None else None, events)
     report(folder.path)
     return load(folder.path)
@@ -157,6 +175,10 @@ def report(path: PathLike) -> Path:
             return None
 
     return write_report(folder, picture)
+
+
+def _path(path: PathLike | None) -> str | None:
+    return None if path is None else os.fspath(path)
 
 
 def _expanded(images: PathLike | Picture | Iterable[PathLike | Picture]) -> list[PathLike | Picture]:

@@ -63,6 +63,9 @@ class Interrupted(GoingDeeperError):
         super().__init__(message)
         self.exit_status = 128 + signal_number
 
+    def __reduce__(self) -> tuple[type[Interrupted], tuple[str, int]]:
+        return Interrupted, (str(self), self.exit_status - 128)
+
 
 def unknown(kind: str, name: str, known: Iterable[str], remedy: str) -> UsageError:
     """A `UsageError` for a name that is not among `known`, suggesting close ones."""

@@ -44,10 +44,10 @@ def test_the_trial_leaves_no_trace(here, wishes):
 
 def test_interrupted_it_goes_on_for_the_epochs_it_began_with(here, wishes, signals, monkeypatch):
     asked = replace(wishes, epochs=None, time="1h")
-    monkeypatch.setattr("goingdeeper.training.train.epochs_within", lambda job, budget: (3, 1.0))
+    monkeypatch.setattr("goingdeeper.training.train.epochs_within", lambda job, budget, engine: (3, 1.0))
     with pytest.raises(Interrupted):
         train(asked, here / "run", signals(after=3))
-    monkeypatch.setattr("goingdeeper.training.train.epochs_within", lambda job, budget: (9, 1.0))
+    monkeypatch.setattr("goingdeeper.training.train.epochs_within", lambda job, budget, engine: (9, 1.0))
     assert train(asked, here / "run").run()["result"]["epochs"] == 3
 
 

@@ -76,8 +76,8 @@ def state(trainer):
         for row in trainer.progress.rows
     ]
     momentum = {
-        name: trainer.optimiser.state[parameter]["momentum_buffer"].numpy().tobytes()
-        for name, parameter in trainer.parameters.items()
+        name: trainer.update.optimiser.state[parameter]["momentum_buffer"].numpy().tobytes()
+        for name, parameter in trainer.update.parameters.items()
     }
     net = {name: value.numpy().tobytes() for name, value in trainer.net.state_dict().items()}
     best = {name: value.numpy().tobytes() for name, value in trainer.best.items()}
@@ -92,24 +92,25 @@ def test_decay_is_for_weights_of_convolutions_and_fully_connected_layers(model):
     trainer = Trainer(replace(job(), net=net))
     names = {id(parameter): name for name, parameter in net.named_parameters()}
     decayed, spared = (
-        {names[id(parameter)] for parameter in group["params"]} for group in trainer.optimiser.param_groups
+        {names[id(parameter)] for parameter in group["params"]}
+        for group in trainer.update.optimiser.param_groups
     )
     assert decayed | spared == set(dict(net.named_parameters()))
     assert all(name.endswith(("conv.weight", "fc.weight", "fc1.weight", "fc2.weight")) for name in decayed)
     assert all(name.endswith((".bias", "norm.weight")) for name in spared)
-    assert [group["weight_decay"] for group in trainer.optimiser.param_groups] == [5e-4, 0.0]
+    assert [group["weight_decay"] for group in trainer.update.optimiser.param_groups] == [5e-4, 0.0]
 
 
 def test_two_steps_of_nesterov_momentum_by_hand():
     trainer = Trainer(job(LINEAR, rate="0.1", momentum="0.9", weight_decay="0.01"))
-    weight, bias = trainer.parameters["fc.weight"], trainer.parameters["fc.bias"]
+    weight, bias = trainer.update.parameters["fc.weight"], trainer.update.parameters["fc.bias"]
     with torch.no_grad():
         weight.fill_(1.0)
         bias.fill_(1.0)
     for gradient in (0.5, -0.25):
         weight.grad = torch.full_like(weight, gradient)
         bias.grad = torch.full_like(bias, gradient)
-        trainer.optimiser.step()
+        trainer.update.optimiser.step()
     # g = 0.51, v = 0.51, w = 1 - 0.1 (0.51 + 0.9 * 0.51) = 0.9031;
     # g = -0.25 + 0.009031, v = 0.9 * 0.51 + g = 0.218031, w = 0.9031 - 0.1 (g + 0.9 v) = 0.90757411.
     assert weight.detach().flatten().tolist() == pytest.approx([0.90757411] * 9, rel=1e-6)
@@ -147,8 +148,8 @@ def test_two_epochs_against_the_same_written_out_with_numpy(tmp_path, nesterov, 
         w -= 0.5 * factor * (gw + mu * v if nesterov == "true" else v)
         b -= 0.5 * factor * (gb + mu * u if nesterov == "true" else u)
     assert len(batches) == 6
-    assert trained.parameters["fc.weight"].detach().numpy() == pytest.approx(w, abs=1e-5)
-    assert trained.parameters["fc.bias"].detach().numpy() == pytest.approx(b, abs=1e-5)
+    assert trained.update.parameters["fc.weight"].detach().numpy() == pytest.approx(w, abs=1e-5)
+    assert trained.update.parameters["fc.bias"].detach().numpy() == pytest.approx(b, abs=1e-5)
     rows = trained.progress.rows
     assert [row["train_loss"] for row in rows] == pytest.approx(
         [np.mean(losses[:3]), np.mean(losses[3:])], rel=1e-5
@@ -182,8 +183,8 @@ def uninterrupted(tmp_path_factory):
     return state(run(Trainer(job()), tmp_path_factory.mktemp("whole")))
 
 
-LOOKS = 25
-"""Before each of 3 epochs, each of its 3 steps and its end; in each of its 3 validation batches; at last."""
+LOOKS = 21
+"""Before each of 3 epochs, and in each before its 3 steps and in its 3 validation batches."""
 
 
 def test_how_often_a_run_looks_whether_to_stop(tmp_path):
@@ -302,10 +303,10 @@ def test_a_bound_on_the_gradients_makes_small_steps(tmp_path):
 
 def test_the_mean_weights_are_evaluated_and_kept_and_go_on_bit_for_bit(tmp_path):
     whole = run(Trainer(job(average="0.5", epochs="4")), tmp_path / "whole")
-    assert not torch.equal(whole.average.state["fc.weight"], whole.net.state_dict()["fc.weight"])
+    assert not torch.equal(whole.update.average.state["fc.weight"], whole.net.state_dict()["fc.weight"])
     for name, value in whole.best.items():
         if whole.progress.best_epoch == 4:
-            assert torch.equal(value, whole.average.state[name])
+            assert torch.equal(value, whole.update.average.state[name])
     stop = StopRequest()
 
     class Stopper(Events):
@@ -318,7 +319,7 @@ def test_the_mean_weights_are_evaluated_and_kept_and_go_on_bit_for_bit(tmp_path)
     checkpoint = newest_checkpoint(tmp_path / "parts", pytest.fail)
     again = run(Trainer(job(average="0.5", epochs="4"), checkpoint), tmp_path / "parts")
     assert state(again) == state(whole)
-    assert all(torch.equal(again.average.state[n], v) for n, v in whole.average.state.items())
+    assert all(torch.equal(again.update.average.state[n], v) for n, v in whole.update.average.state.items())
 
 
 def test_a_network_that_does_not_learn_is_told_of(tmp_path):

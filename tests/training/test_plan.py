@@ -253,3 +253,25 @@ def test_devices_of_this_machine():
         with pytest.raises(ResourceError, match=r"device cuda is not there.*use --device cpu") as caught:
             choose_device("cuda")
         assert caught.value.exit_status == 5
+
+
+@pytest.mark.parametrize(
+    ("wish", "settings", "said"),
+    [
+        ({"batch": 12, "devices": 5}, (), "12 cannot be shared evenly by 5 processes; give --batch 10"),
+        ({"batch": 12}, (("accumulate", "8"),), "evenly by 1 processes in 8 parts each; give --batch 8"),
+        (
+            {"batch": 4, "devices": 4},
+            (),
+            "a batch of 1 leaves batch normalisation nothing to average; give --batch 8",
+        ),
+        ({"batch": 4}, (("loss", "Distillation"),), "learns from another network; give --teacher RUN"),
+        ({"teacher": "runs/a"}, (), "scratch has no use for --teacher; leave it out"),
+        ({"batch": 4}, (("batch", "8"),), "--batch 4 and --set batch=8: give one of them"),
+        ({"time": "1m", "epochs": 4}, (), "--time 1m and 4 epochs: give one of them"),
+    ],
+)
+def test_settings_that_contradict_each_other(wish, settings, said):
+    network = catalogue.network("cifar-resnet-20-a")
+    with pytest.raises(UsageError, match=said):
+        choose_recipe(Wishes("p", settings=settings, **wish), network, source(), 36)

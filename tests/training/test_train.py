@@ -246,7 +246,22 @@ def test_the_same_seed_gives_the_same_weights_and_another_others(here, wishes, f
     assert outcome(train(wishes).path) == outcome(finished.path)
     other = outcome(train(replace(wishes, seed=1)).path)
     assert other["weights"] != outcome(finished.path)["weights"]
-    assert other["split"] != outcome(finished.path)["split"]
+    assert other["split"] == outcome(finished.path)["split"]  # so that runs can be compared
+
+
+def test_initial_weights_and_held_out_images_have_seeds_of_their_own(here, wishes, finished, outcome):
+    first, own = outcome(finished.path), outcome(train(replace(wishes, seed=1, init_seed=0)).path)
+    assert own["weights"] != first["weights"]  # another order of images
+    again = train(replace(wishes, split_seed=1))
+    assert outcome(again.path)["split"] != first["split"]
+
+
+def test_runs_of_one_initial_seed_begin_with_the_same_weights(here, wishes):
+    begun = [replace(wishes, seed=seed, init_seed=0, epochs=1, settings=(("rate", "0"),)) for seed in (1, 2)]
+    first, second = (load_model(train(one).path).net.state_dict() for one in begun)
+    assert all(torch.equal(first[name], second[name]) for name in first if name.endswith("conv.weight"))
+    third = load_model(train(replace(begun[0], init_seed=None)).path).net.state_dict()
+    assert not torch.equal(first["conv1.conv.weight"], third["conv1.conv.weight"])
 
 
 def test_global_random_states_and_settings_stay(here, wishes):
@@ -515,6 +530,10 @@ def test_the_largest_seed(here, wishes):
             "cpu",
             "runs/a b",
             "1h",
+            2,
+            "runs/teacher",
+            6,
+            7,
             (("rate", "0.1"), ("flip", "no")),
         ),
     ],
@@ -524,11 +543,8 @@ def test_the_command_repeats_the_wishes(wishes_):
     assert words[:2] == ["deeper", "train"]
     parent = click.Context(deeper, **deeper.context_settings)
     given = train_command.make_context("train", words[2:], parent).params
-    assert Wishes(
-        given["images"], given["model"], given["recipe"], given["epochs"], given["batch"], given["size"],
-        given["seed"], given["device"], given["from_run"],
-        given["time"], given["settings"],
-    ) == wishes_  # fmt: skip
+    own = {"images", "out", "as_json", "lr"}
+    assert Wishes(given["images"], **{name: given[name] for name in given if name not in own}) == wishes_
 
 
 def test_given_splits_are_kept(here, picture_folder, wishes):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from goingdeeper.training.plan import Wishes
 
 DEMO_EPOCHS = 12
+SEED = click.IntRange(0, 2**31 - 1)
 
 
 def _settings(
@@ -35,14 +37,19 @@ def _settings(
 @click.option("--model", metavar="ID", help="Network, as `deeper list` names it.")
 @click.option("--recipe", default="scratch", show_default=True, metavar="NAME", help="How to train.")
 @click.option("--epochs", type=click.IntRange(1), help="Times each image is seen.")
-@click.option("--batch", type=click.IntRange(1), help="Images a step.")
+@click.option("--batch", type=click.IntRange(1), help="Images a step, of all devices together.")
+@click.option("--lr", metavar="RATE", help="Learning rate.")
 @click.option("--size", type=click.IntRange(1), metavar="PIXELS", help="Side of the network's input.")
-@click.option(
-    "--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True, help="Of every draw."
-)
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Of every draw.")
+@click.option("--init-seed", type=SEED, help="Of the initial weights alone.")
+@click.option("--split-seed", type=SEED, default=0, show_default=True, help="Of the images held out.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:1.")
+@click.option(
+    "--devices", type=click.IntRange(1), default=1, show_default=True, help="Processes to share a batch."
+)
 @click.option("--time", metavar="TIME", help="A budget such as 10m or 1h30m, instead of --epochs.")
 @click.option("--from", "from_run", metavar="RUN", help="Go on from the weights of this run.")
+@click.option("--teacher", metavar="RUN", help="A run to learn from, where the recipe does.")
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder; otherwise a new one in runs/.")
 @click.option(
     "--set",
@@ -55,18 +62,11 @@ def _settings(
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def train_command(
     images: str,
-    model: str | None,
-    recipe: str,
-    epochs: int | None,
-    batch: int | None,
-    size: int | None,
-    seed: int,
-    device: str,
-    time: str | None,
-    from_run: str | None,
+    lr: str | None,
     out: Path | None,
     settings: tuple[tuple[str, str], ...],
     as_json: bool,
+    **wishes: Any,
 ) -> None:
     """Train a classifier on IMAGES: a folder with one folder of images a class, or `digits`.
 
@@ -76,17 +76,13 @@ def train_command(
     """
     from goingdeeper.training.plan import Wishes
 
-    _train(
-        Wishes(images, model, recipe, epochs, batch, size, seed, device, from_run, time, settings),
-        out,
-        as_json,
-    )
+    if lr is not None:
+        settings = (*settings, ("rate", lr))
+    _train(Wishes(images, settings=settings, **wishes), out, as_json)
 
 
 @click.command("demo", short_help="Train on the embedded digits and write a report.")
-@click.option(
-    "--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True, help="Of every draw."
-)
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Of every draw.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def demo_command(seed: int, as_json: bool) -> None:
     """Train a residual network on scikit-learn's 1,797 handwritten digits, score it and write a report.
@@ -103,13 +99,17 @@ def _train(wishes: Wishes, out: Path | None, as_json: bool) -> None:
         raise UsageError(f"--out {out} is a file; give a folder that is not there yet")
     from goingdeeper import api
     from goingdeeper.cli.watch import Watch, duration
+    from goingdeeper.training.events import Events
     from goingdeeper.training.train import train
 
-    watch = Watch()
+    first = os.environ.get("RANK", "0") == "0"  # of the processes that torchrun starts, one speaks
+    watch = Watch() if first else Events()
     try:
         folder = train(wishes, out, watch)
     finally:
         watch.close()
+    if not first:
+        return
     report = api.report(folder.path)
     result = folder.run()["result"]
     low, high = result["interval_95"]

@@ -11,6 +11,7 @@ from dataclasses import replace
 from itertools import islice
 
 from goingdeeper.errors import UsageError
+from goingdeeper.training.engine import Engine
 from goingdeeper.training.loop import EVALUATION, Job, Trainer
 
 STEPS, AT_MOST = 12, 20.0
@@ -27,12 +28,12 @@ def seconds(text: str) -> float:
     return float(total)
 
 
-def epochs_within(job: Job, budget: float) -> tuple[int, float]:
+def epochs_within(job: Job, budget: float, engine: Engine | None = None) -> tuple[int, float]:
     """The epochs that fit into `budget` seconds, at least one, and the seconds that one takes here.
 
     An epoch is its training steps and the evaluation after it. The job's network is left as it is.
     """
-    trainer = Trainer(replace(job, net=copy.deepcopy(job.net)))
+    trainer = Trainer(replace(job, net=copy.deepcopy(job.net)), engine=engine)
     batches = trainer.batches()
     taken: list[float] = []
     clock = time.perf_counter()
@@ -48,5 +49,5 @@ def epochs_within(job: Job, budget: float) -> tuple[int, float]:
     finally:
         batches.close()  # type: ignore[attr-defined]
     pace = statistics.median(taken[1:] or taken)  # the first takes longer
-    epoch = pace * (trainer.steps_per_epoch + EVALUATION * len(job.val) / job.recipe.batch)
+    epoch = pace * (job.steps_per_epoch + EVALUATION * len(job.val) / job.recipe.batch)
     return max(1, math.floor(budget / epoch)), epoch

@@ -38,6 +38,9 @@ class Events:
     def note(self, text: str) -> None:
         """A line worth reading once."""
 
+    def write(self, event: str, **facts: object) -> None:
+        """Something for the record alone."""
+
     def reading(self, done: int, total: int) -> None:
         """Images read in the first pass over the data."""
 

@@ -8,31 +8,27 @@ import statistics
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from goingdeeper.data.batches import Batch, Preprocessing, steps_in_epoch, training_batches
 from goingdeeper.data.pictures import Pictures
 from goingdeeper.data.sources import Item
-from goingdeeper.errors import GateError
 from goingdeeper.evaluation.predict import log_probabilities
 from goingdeeper.evaluation.scores import Score, score
 from goingdeeper.nn.build import Net
 from goingdeeper.recipes.recipe import Recipe
 from goingdeeper.recipes.schedules import Now
-from goingdeeper.training.average import Average
 from goingdeeper.training.checkpoints import Checkpoint, save_checkpoint
+from goingdeeper.training.engine import Engine
 from goingdeeper.training.events import EpochEnd, Events, Pace
-from goingdeeper.training.gradients import NotFinite, bounded, first_not_finite
-from goingdeeper.training.objective import Objective
-from goingdeeper.training.optimisers import optimiser
 from goingdeeper.training.stopping import StopRequest
 from goingdeeper.training.stuck import Plateau
+from goingdeeper.training.update import Place, Updater, diverged
 
 EVALUATION = 1 / 3
 """What evaluating a batch costs of a training step."""
@@ -52,12 +48,28 @@ class Job:
     seed: int
     device: str
 
+    @property
+    def steps_per_epoch(self) -> int:
+        return steps_in_epoch(len(self.train), self.recipe.batch)
+
+    @property
+    def steps(self) -> int:
+        """Of the whole run."""
+        return self.recipe.iterations or self.recipe.epochs * self.steps_per_epoch
+
+    @property
+    def epochs(self) -> int:
+        """The last one may be cut short where the recipe counts iterations."""
+        return -(-self.steps // self.steps_per_epoch)
+
 
 @dataclass
 class Progress:
     """How far training has come; plain data, so that a checkpoint holds it as JSON.
 
-    step: finished steps of the current epoch. sums: over those steps. rows: metrics.csv's.
+    step: finished steps of the current epoch. sums: over those steps and all processes. rows: metrics.csv's.
+    misses: share of misclassified images in the last steps, per cent, while the rate waits for learning to
+    begin; learnt: the step at which it had.
     """
 
     epoch: int = 1
@@ -68,6 +80,8 @@ class Progress:
     best_epoch: int = 0
     best_error: float = math.inf
     best_loss: float = math.inf
+    misses: list[float] = field(default_factory=list)
+    learnt: int | None = None
 
 
 class _Stopped(Exception):
@@ -77,13 +91,11 @@ class _Stopped(Exception):
 class Trainer:
     """The state of a training run: network, optimiser, progress, and the best weights so far."""
 
-    def __init__(self, job: Job, checkpoint: Checkpoint | None = None) -> None:
+    def __init__(self, job: Job, checkpoint: Checkpoint | None = None, engine: Engine | None = None) -> None:
         self.job = job
-        self.net = job.net.to(job.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.objective = Objective(self.net, job.recipe.loss, job.recipe.head_weights)
-        self.parameters = dict(self.net.named_parameters())
-        self.optimiser = optimiser(self.parameters, job.recipe)
-        self.average = Average(self.net, job.recipe.average) if job.recipe.average else None
+        self.engine = engine or Engine(job.device)
+        self.net = job.net.to(self.engine.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.update = Updater(self.net, job.recipe, job.seed, self.engine)
         self.plateau = Plateau(len(job.classes))
         self.progress = Progress()
         self.best: dict[str, Tensor] = {}
@@ -92,8 +104,8 @@ class Trainer:
             self._restore(checkpoint)
 
     @property
-    def steps_per_epoch(self) -> int:
-        return steps_in_epoch(len(self.job.train), self.job.recipe.batch)
+    def done(self) -> bool:
+        return self.progress.epoch > self.job.epochs
 
     def run(
         self, stop: StopRequest, checkpoints: Path, events: Events, epoch_end: Callable[[], None]
@@ -103,7 +115,7 @@ class Trainer:
         epoch_end: called after each epoch's checkpoint. Raises GateError where the loss is not a number,
         before the update and before a checkpoint of such weights.
         """
-        while self.progress.epoch <= self.job.recipe.epochs and not stop:
+        while not self.done and not self.engine.any(bool(stop)):
             end = self._close_epoch(stop) if self._epoch(stop, events) else None
             self._save(checkpoints)
             if end:
@@ -119,76 +131,65 @@ class Trainer:
             batch=job.recipe.batch, seed=job.seed, epoch=progress.epoch, start=progress.step,
         )  # fmt: skip
 
+    def step(self, batch: Batch) -> dict[str, float]:
+        """One update; the losses and errors, summed over this process's part of the batch."""
+        progress = self.progress
+        place = Place(self._number(), progress.epoch, progress.step + 1)
+        part = Batch(self.engine.share(batch.images), self.engine.share(batch.labels))
+        return self.update(part, self._now(), place)
+
+    def _steps(self) -> int:
+        """In the current epoch."""
+        done = (self.progress.epoch - 1) * self.job.steps_per_epoch
+        return min(self.job.steps_per_epoch, self.job.steps - done)
+
     def _epoch(self, stop: StopRequest, events: Events) -> bool:
         """Whether all steps of the epoch are done."""
         progress = self.progress
-        steps = self.steps_per_epoch
+        steps = self._steps()
         batches = self.batches()
         clock = time.perf_counter()
         try:
-            while not stop and progress.step < steps:
+            while progress.step < steps and not self.engine.any(bool(stop)):
                 batch = next(batches)
                 loaded = time.perf_counter()
                 values = self.step(batch)
                 now = time.perf_counter()
+                count = len(self.engine.share(batch.labels))
                 progress.step += 1
                 progress.seconds += now - clock
-                self._add(
-                    {**values, "images": len(batch.labels), "seconds": now - clock, "wait": loaded - clock}
-                )
+                self._add({**values, "images": count, "seconds": now - clock, "wait": loaded - clock})
                 self.recent.append(now - clock)
                 clock = now
+                self._learning(values["wrong"], count)
                 events.step(self._pace(steps))
-                self._watch(values["loss_main"] / len(batch.labels), events)
+                self._watch(values["loss_main"] / count, events)
         finally:
             batches.close()  # type: ignore[attr-defined]
         return progress.step >= steps
+
+    def _learning(self, wrong: float, count: int) -> None:
+        """Ends the rate's waiting once the training error is low enough."""
+        rule, progress = self.job.recipe.until_learning, self.progress
+        if rule is None or progress.learnt is not None:
+            return
+        total = self.engine.sums({"wrong": wrong, "images": count})
+        progress.misses = [*progress.misses, 100 * total["wrong"] / total["images"]][-rule.over :]
+        if len(progress.misses) == rule.over and statistics.fmean(progress.misses) < rule.error:
+            progress.learnt, progress.misses = self._number(), []
 
     def _watch(self, loss: float, events: Events) -> None:
         stuck = self.plateau.after(loss, self.job.recipe.optimiser.rate)
         if stuck:
             events.note(stuck)
 
-    def step(self, batch: Batch) -> dict[str, float]:
-        """One update; the losses and errors, summed over the batch."""
-        job, progress = self.job, self.progress
-        number = self._number()
-        for group in self.optimiser.param_groups:
-            group["lr"] = self._rate(number)
-        images = batch.images.to(job.device, non_blocking=True)
-        labels = batch.labels.to(job.device, non_blocking=True)
-        self.optimiser.zero_grad(set_to_none=True)
-        # Dropout draws from torch's global state; each step has a state of its own, so that a resumed run
-        # draws what the uninterrupted one would have.
-        with torch.random.fork_rng(devices=[job.device] if job.device != "cpu" else []):
-            # Mixed into 32 bits, as torch's generator for the CPU looks at no more of a seed.
-            torch.manual_seed(int(np.random.SeedSequence((job.seed, number)).generate_state(1)[0]))
-            loss = self.objective(images, labels)
-        total = float(loss.total.detach())
-        when = f"at step {progress.step + 1} of epoch {progress.epoch}"
-        if not math.isfinite(total):
-            place = first_not_finite(self.net, images)
-            raise self._diverged(f"the loss is {total} {when}{f', first in {place}' if place else ''}")
-        loss.total.backward()
-        try:
-            bounded(self.parameters, job.recipe.clip)
-        except NotFinite as problem:
-            raise self._diverged(f"{problem} {when}") from None
-        self.optimiser.step()
-        if self.average:
-            self.average.update(self.net, number + 1)
-        count = len(labels)
-        parts = {f"loss_{name}": count * float(value) for name, value in loss.parts.items()}
-        return {"loss": count * total, **parts, "wrong": float(loss.wrong)}
-
     def _number(self) -> int:
         """Steps of the run that are finished."""
-        return (self.progress.epoch - 1) * self.steps_per_epoch + self.progress.step
+        return (self.progress.epoch - 1) * self.job.steps_per_epoch + self.progress.step
 
-    def _rate(self, step: int) -> float:
-        recipe = self.job.recipe
-        steps = recipe.epochs * self.steps_per_epoch
-        return recipe.optimiser.rate * recipe.schedule.factor(Now(step, steps, self.steps_per_epoch))
+    def _now(self) -> Now:
+        errors = [row["val_error"] for row in self.progress.rows]
+        return Now(self._number(), self.job.steps, self.job.steps_per_epoch, errors, self.progress.learnt)
 
     def _add(self, values: Mapping[str, float]) -> None:
         sums = self.progress.sums
@@ -196,60 +197,65 @@ class Trainer:
             sums[name] = sums.get(name, 0.0) + value
 
     def _pace(self, steps: int) -> Pace:
-        progress, sums = self.progress, self.progress.sums
-        epochs = self.job.recipe.epochs
-        remaining = (epochs - progress.epoch + 1) * steps - progress.step
-        evaluations = (epochs - progress.epoch + 1) * len(self.job.val) / self.job.recipe.batch
+        progress, sums, job = self.progress, self.progress.sums, self.job
+        remaining = job.steps - self._number()
+        evaluations = (job.epochs - progress.epoch + 1) * len(job.val) / job.recipe.batch
         left = None
         if len(self.recent) > min(10, steps):  # the first step of a process takes longer
             left = (remaining + EVALUATION * evaluations) * statistics.median(self.recent)
         return Pace(
-            progress.epoch, epochs, progress.step, steps, sums["loss"] / sums["images"],
-            sums["images"] / sums["seconds"], 100 * sums["wait"] / sums["seconds"], left,
+            progress.epoch, job.epochs, progress.step, steps, sums["loss"] / sums["images"],
+            self.engine.ranks * sums["images"] / sums["seconds"], 100 * sums["wait"] / sums["seconds"], left,
         )  # fmt: skip
 
     def _close_epoch(self, stop: StopRequest) -> EpochEnd | None:
         """Scores the epoch and turns to the next; None, and nothing changed, where asked to stop midway."""
-        progress, sums = self.progress, self.progress.sums
+        progress = self.progress
         start = time.perf_counter()
-        with self.average.in_place(self.net) if self.average else nullcontext():
-            found = self._evaluate(stop)
+        found = self._evaluate(stop)
         if found is None:
             return None
         if not math.isfinite(found.cross_entropy):
-            raise self._diverged(f"the validation loss is {found.cross_entropy} after epoch {progress.epoch}")
+            what = f"the validation loss is {found.cross_entropy} after epoch {progress.epoch}"
+            raise diverged(what, self.job.recipe)
         progress.seconds += time.perf_counter() - start
-        images = sums["images"]
-        heads = {
-            f"train_loss_{n}": sums[f"loss_{n}"] / images for n in ("main", *dict(self.net.description.heads))
-        }
-        row = {
-            "epoch": progress.epoch,
-            "train_loss": sums["loss"] / images,
-            **(heads if len(heads) > 1 else {}),
-            "train_error": 100 * sums["wrong"] / images,
-            "val_loss": found.cross_entropy,
-            "val_error": found.top1_error,
-            "learning_rate": self._rate(progress.epoch * self.steps_per_epoch - 1),
-            "images_per_second": images / sums["seconds"],
-            "data_wait": 100 * sums["wait"] / sums["seconds"],
-            "seconds": progress.seconds,
-        }
+        row = self._row(found)
         progress.rows.append(row)
         if (found.top1_error, found.cross_entropy) < (progress.best_error, progress.best_loss):
             progress.best_epoch = progress.epoch
             progress.best_error, progress.best_loss = found.top1_error, found.cross_entropy
-            weights = self.average.state if self.average else self.net.state_dict()
+            average = self.update.average
+            weights = average.state if average else self.net.state_dict()
             self.best = {name: value.detach().cpu().clone() for name, value in weights.items()}
         end = EpochEnd(
-            progress.epoch, self.job.recipe.epochs, row["train_loss"], row["val_loss"],
+            progress.epoch, self.job.epochs, row["train_loss"], row["val_loss"],
             row["val_error"], progress.best_error, progress.seconds,
         )  # fmt: skip
         progress.epoch, progress.step, progress.sums = progress.epoch + 1, 0, {}
         return end
 
+    def _row(self, found: Score) -> dict[str, float]:
+        """metrics.csv's row of the epoch."""
+        progress = self.progress
+        sums = self.engine.sums(progress.sums)
+        images = sums["images"]
+        parts = [name for name in sums if name.startswith("loss_")]
+        heads = {f"train_{name}": sums[name] / images for name in parts} if len(parts) > 1 else {}
+        return {
+            "epoch": progress.epoch,
+            "train_loss": sums["loss"] / images,
+            **heads,
+            "train_error": 100 * sums["wrong"] / images,
+            "val_loss": found.cross_entropy,
+            "val_error": found.top1_error,
+            "learning_rate": self.update.rate(dataclasses.replace(self._now(), step=self._number() - 1)),
+            "images_per_second": self.engine.ranks * images / sums["seconds"],
+            "data_wait": 100 * sums["wait"] / sums["seconds"],
+            "seconds": progress.seconds,
+        }
+
     def _evaluate(self, stop: StopRequest) -> Score | None:
-        job = self.job
+        job, engine = self.job, self.engine
 
         def look(done: int, total: int) -> None:
             if stop and done < total:
@@ -257,42 +263,30 @@ class Trainer:
 
         number = {name: index for index, name in enumerate(job.classes)}
         labels = torch.tensor([number[item.label] for item in job.val])
-        try:
-            found = log_probabilities(
-                self.net, job.pictures, job.val, job.preprocessing, device=job.device, progress=look
-            )
-        except _Stopped:
+        average = self.update.average
+        found: Tensor | None = None
+        with average.in_place(self.net) if average else nullcontext():
+            engine.same(self.net)
+            with suppress(_Stopped):
+                found = log_probabilities(
+                    self.net, job.pictures, engine.share(job.val), job.preprocessing, device=engine.device,
+                    progress=look,
+                )  # fmt: skip
+        if engine.any(found is None) or found is None:
             return None
-        return score(found, labels, job.classes)
-
-    def _diverged(self, what: str) -> GateError:
-        slower = min(self.job.recipe.optimiser.rate / 5, 0.1)
-        return GateError(f"{what}; what was saved before it is kept. Lower the rate: --set rate={slower:.3g}")
+        return score(engine.gather(found), labels, job.classes)
 
     def _save(self, folder: Path) -> None:
-        tensors = {f"net.{name}": value for name, value in self.net.state_dict().items()}
-        tensors |= {f"best.{name}": value for name, value in self.best.items()}
-        if self.average:
-            tensors |= {f"average.{name}": value for name, value in self.average.state.items()}
-        for name, parameter in self.parameters.items():
-            state = self.optimiser.state.get(parameter, {})
-            if state.get("momentum_buffer") is not None:
-                tensors[f"momentum.{name}"] = state["momentum_buffer"]
-        save_checkpoint(folder, self._number(), dataclasses.asdict(self.progress), tensors)
+        progress = dataclasses.replace(self.progress, sums=self.engine.sums(self.progress.sums))
+        if self.engine.main:
+            tensors = {f"best.{name}": value for name, value in self.best.items()} | self.update.tensors()
+            save_checkpoint(folder, self._number(), dataclasses.asdict(progress), tensors)
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         self.progress = Progress(**checkpoint.progress)
-        parts: dict[str, dict[str, Tensor]] = {
-            "net": {}, "best": {}, "average": {}, "momentum": {},
-        }  # fmt: skip
-        for full, value in checkpoint.tensors.items():
-            part, _, name = full.partition(".")
-            parts[part][name] = value
-        self.net.load_state_dict(parts["net"])
-        self.best = parts["best"]
-        if self.average:
-            self.average.restore(parts["average"])
-        for name, value in parts["momentum"].items():
-            parameter = self.parameters[name]
-            buffer = torch.empty_like(parameter).copy_(value)
-            self.optimiser.state[parameter]["momentum_buffer"] = buffer
+        if not self.engine.main:  # the sums are those of all
+            self.progress.sums = dict.fromkeys(self.progress.sums, 0.0)
+        prefix = "best."
+        tensors = checkpoint.tensors
+        self.best = {n.removeprefix(prefix): v for n, v in tensors.items() if n.startswith(prefix)}
+        self.update.restore({n: v for n, v in tensors.items() if not n.startswith(prefix)})

@@ -56,7 +56,7 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     if not found:
         plain = json.loads(json.dumps(dict(new)))
         if before.get("time"):  # the epochs were measured, and would not be the same again
-            plain["recipe"]["epochs"] = old.get("recipe", {}).get("epochs")
+            plain["recipe"] = old.get("recipe")
         for key in ("version", "description", "recipe", "seed", "device", "from"):
             if old.get(key) != plain.get(key):
                 found.append(f"another {key}")

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 
 import torch
 
 from goingdeeper import catalogue
+from goingdeeper.data.batches import steps_in_epoch
 from goingdeeper.data.sources import Source
 from goingdeeper.edits import without_heads
 from goingdeeper.errors import ResourceError, UsageError
 from goingdeeper.layers import Conv, Network
-from goingdeeper.recipes import recipe
+from goingdeeper.recipes import recipe, recipes
+from goingdeeper.recipes.losses import Distillation, Hint
 from goingdeeper.recipes.recipe import Recipe
-from goingdeeper.recipes.settings import change
+from goingdeeper.recipes.settings import change, full_name, lasting
 from goingdeeper.runs.model import Model
 from goingdeeper.trace import smallest_input, trace
 
 IMAGES_SEEN = 36_000
 """The default length of a run from scratch: so many images, however often each comes round."""
+
+PAPER = "paper"
+"""The recipe of the network's own paper."""
 
 SMALL = 48
 """Networks for images up to this side are of CIFAR: their papers normalise the contrast of each image."""
@@ -27,9 +34,12 @@ SMALL = 48
 
 @dataclass(frozen=True)
 class Wishes:
-    """What was asked for; None is left to the defaults. from_run: a run whose weights are gone on from.
-    time: a budget such as `10m`, instead of epochs.
+    """What was asked for; None is left to the defaults.
 
+    from_run: a run whose weights are gone on from. time: a budget such as `10m`, instead of epochs.
+    devices: processes that share each batch. teacher: a run that the recipe's loss learns from. seed: of the
+    order of images, of every draw in training, and of the initial weights unless init_seed is given.
+    split_seed: of the images held out; the same for all seeds, so that runs can be compared.
     settings: recipe fields by name, as text.
     """
 
@@ -43,6 +53,10 @@ class Wishes:
     device: str = "auto"
     from_run: str | None = None
     time: str | None = None
+    devices: int = 1
+    teacher: str | None = None
+    init_seed: int | None = None
+    split_seed: int = 0
     settings: tuple[tuple[str, str], ...] = ()
 
 
@@ -63,8 +77,13 @@ class Plan:
     reasons: tuple[Reason, ...] = ()
 
 
-def choose_device(wish: str) -> Reason:
+def choose_device(wish: str, devices: int = 1) -> Reason:
     """`auto`, `cpu`, `cuda` or `cuda:1`. Raises ResourceError where the device is not there."""
+    if devices > 1 and wish.startswith("cuda:"):
+        raise UsageError(f"--device {wish} with --devices {devices}: they take the GPUs from 0 on; give cuda")
+    here, found = int(os.environ.get("LOCAL_WORLD_SIZE", devices)), torch.cuda.device_count()
+    if here > 1 and wish != "cpu" and 0 < found < here:
+        raise ResourceError(f"--devices {here}: torch finds {found} GPU(s); give that many, or --device cpu")
     if wish == "auto":
         if torch.cuda.is_available():
             return Reason("device", "cuda", torch.cuda.get_device_name(0))
@@ -88,8 +107,11 @@ def choose_network(wishes: Wishes, source: Source, device: str, begun: Model | N
     Raises ShapeError for too small a size.
     """
     side = typical_side(source)
+    published = recipe(wishes.recipe).networks if wishes.recipe != PAPER else ()
     if wishes.model is not None:
         model = Reason("model", wishes.model, "asked for")
+    elif published and begun is None:
+        model = Reason("model", published[0], f"the recipe {wishes.recipe} is for it")
     elif begun is not None:
         model = Reason("model", begun.net.description.name, "that of the weights")
     elif side > 160 and device != "cpu":
@@ -129,56 +151,114 @@ def _size(network: Network, side: int) -> tuple[int, str]:
     return (size, images) if size < published else (published, "the published input")
 
 
+def named_recipe(wishes: Wishes, network: Network) -> Recipe:
+    """The recipe asked for by name; `paper` is that of the network's paper."""
+    if wishes.recipe != PAPER:
+        return recipe(wishes.recipe)
+    for one in recipes().values():
+        if not one.after and any(fnmatchcase(network.name, pattern) for pattern in one.networks):
+            return one
+    raise UsageError(f"there is no recipe of {network.name}'s paper; `deeper recipes` lists what there is")
+
+
 def choose_recipe(
     wishes: Wishes, network: Network, source: Source, images: int
 ) -> tuple[Recipe, list[Reason]]:
-    """The recipe for so many training images, every field resolved, and why."""
-    asked = {name.rpartition(".")[2]: value for name, value in wishes.settings}
-    for name, value in (("epochs", wishes.epochs), ("batch", wishes.batch)):
-        if value is not None and name in asked:
-            raise UsageError(f"--{name} {value} and --set {name}={asked[name]}: give one of them")
+    """The recipe for so many training images, every field resolved, and why.
+
+    A recipe without networks of its own takes batch, length and rate from the images; a paper's stays as it
+    is, its schedule stretched where another length is asked for.
+    """
+    named = named_recipe(wishes, network)
+    asked = dict(wishes.settings)
+    for flag, value in (("epochs", wishes.epochs), ("batch", wishes.batch)):
+        if value is not None and flag in asked:
+            raise UsageError(f"--{flag} {value} and --set {flag}={asked[flag]}: give one of them")
         if value is not None:
-            asked[name] = str(value)
+            asked[flag] = str(value)
     if wishes.time is not None and "epochs" in asked:
         raise UsageError(f"--time {wishes.time} and {asked['epochs']} epochs: give one of them")
-    chosen = change(recipe(wishes.recipe), asked)
-    normed = any(isinstance(step.layer, Conv) and step.layer.norm for step in trace(network))
-    if "batch" not in asked:
-        sizes = (128, 64, 32, 16) if normed else (32, 16)
-        batch = next(b for b in sizes if b == 16 or images >= 20 * b)
-        chosen = replace(chosen, batch=min(batch, images))
-    rate, at_batch = (0.1, 128) if normed else (0.01, 32)
-    defaults = [
+    chosen = change(named, {key: value for key, value in asked.items() if key != "epochs"})
+    given = {full_name(chosen, key) for key in asked}
+    defaults = []
+    if named.networks:
+        defaults.append(Reason("recipe", named.name, named.source))
+    else:
+        if "batch" not in given:
+            chosen = replace(chosen, batch=_batch(network, images))
+        defaults += _from_images(chosen, network, images)
+    if source.oriented:
+        why = "single characters or numbers as classes; --set flip=true mirrors images"
+        defaults.append(Reason("flip", "false", why))
+    elif not named.networks:
+        why = "images are mirrored at random; --set flip=false turns it off"
+        defaults.append(Reason("flip", "true", why))
+    reasons = [r for r in defaults if r.what == "recipe" or full_name(chosen, r.what) not in given]
+    chosen = change(chosen, {r.what: r.value for r in reasons if r.what != "recipe"})
+    why = "asked for"
+    if "epochs" in asked:
+        epochs = change(named, {"epochs": asked["epochs"]}).epochs
+        places = any(name.startswith("schedule") for name in given)
+        if named.networks and not places and epochs and chosen.batch:
+            chosen = lasting(chosen, epochs, steps_in_epoch(images, chosen.batch))
+            why = "asked for, its schedule in proportion"
+        else:
+            chosen = replace(chosen, epochs=epochs, iterations=0)
+    names = {key: key.rpartition(".")[2] for key in asked}
+    reasons += [Reason(names[k], v, why if k == "epochs" else "asked for") for k, v in asked.items()]
+    _check(wishes, chosen, network, images)
+    return chosen, reasons
+
+
+def _batch(network: Network, images: int) -> int:
+    sizes = (128, 64, 32, 16) if _normed(network) else (32, 16)
+    return min(images, next(b for b in sizes if b == 16 or images >= 20 * b))
+
+
+def _from_images(chosen: Recipe, network: Network, images: int) -> list[Reason]:
+    normed = _normed(network)
+    rate, at_batch = (chosen.optimiser.rate, Recipe("").batch) if normed else (0.01, 32)
+    epochs = str(min(100, max(10, round(IMAGES_SEEN / images))))
+    why = f"{rate:g} at batch {at_batch}{'' if normed else ', as there is no batch norm'}"
+    reasons = [
         Reason("batch", str(chosen.batch), f"{images:,} training images"),
-        Reason(
-            "epochs",
-            str(min(100, max(10, round(IMAGES_SEEN / images)))),
-            f"about {IMAGES_SEEN:,} images seen, 10 to 100 epochs",
-        ),
-        Reason(
-            "rate",
-            f"{rate * chosen.batch / at_batch:.4g}",
-            f"{rate} at batch {at_batch}{'' if normed else ', as there is no batch norm'}",
-        ),
-        Reason("flip", "false", "single characters or numbers as classes; --set flip=true mirrors images")
-        if source.oriented
-        else Reason("flip", "true", "images are mirrored at random; --set flip=false turns it off"),
+        Reason("epochs", epochs, f"about {IMAGES_SEEN:,} images seen, 10 to 100 epochs"),
+        Reason("rate", f"{rate * chosen.batch / at_batch:.4g}", why),
     ]
     if not normed and catalogue.network(network.name).input[1] > SMALL:
         why = "mean subtracted only, bytes 0 to 255: without batch norm the scale matters"
-        defaults.append(Reason("input", "Centre", why))
-    reasons = [reason for reason in defaults if reason.what not in asked]
-    chosen = change(chosen, {reason.what: reason.value for reason in reasons})
-    reasons += [Reason(name, value, "asked for") for name, value in asked.items()]
-    if chosen.epochs < 1 or chosen.batch < 1:
-        raise UsageError(f"epochs {chosen.epochs}, batch {chosen.batch}: each must be at least 1")
-    if chosen.batch > images:
+        reasons.append(Reason("input", "Centre", why))
+    return reasons
+
+
+def _normed(network: Network) -> bool:
+    return any(isinstance(step.layer, Conv) and step.layer.norm for step in trace(network))
+
+
+def _check(wishes: Wishes, chosen: Recipe, network: Network, images: int) -> None:
+    """Raises UsageError where settings contradict each other, the images or the network."""
+    batch, devices = chosen.batch, wishes.devices
+    if chosen.epochs < 1 or batch < 1:
+        raise UsageError(f"epochs {chosen.epochs}, batch {batch}: each must be at least 1")
+    if batch > images:
+        raise UsageError(f"a batch of {batch} from {images} training images; give --batch {images} or less")
+    parts = devices * chosen.accumulate
+    if batch % parts:
+        text = f"a batch of {batch} cannot be shared evenly by {devices} processes"
+        text += f" in {chosen.accumulate} parts each" if chosen.accumulate > 1 else ""
+        raise UsageError(f"{text}; give --batch {max(1, batch // parts) * parts}")
+    if batch // parts < 2 and _normed(network):
         raise UsageError(
-            f"a batch of {chosen.batch} from {images} training images; give --batch {images} or less"
+            f"a batch of {batch // parts} leaves batch normalisation nothing to average; "
+            f"give --batch {2 * parts} or more"
         )
-    if chosen.batch < 2 and normed:
-        raise UsageError("a batch of 1 leaves batch normalisation nothing to average; give --batch 2 or more")
-    return chosen, reasons
+    if chosen.after and wishes.from_run is None:
+        raise UsageError(f"the recipe {chosen.name} goes on from a run of {chosen.after}; give --from RUN")
+    learns = isinstance(chosen.loss, Hint | Distillation)
+    if learns and wishes.teacher is None:
+        raise UsageError(f"the recipe {chosen.name} learns from another network; give --teacher RUN")
+    if wishes.teacher is not None and not learns:
+        raise UsageError(f"the recipe {chosen.name} has no use for --teacher; leave it out")
 
 
 def typical_side(source: Source, most: int = 200) -> int:

@@ -64,6 +64,7 @@ def resolve(
         },
         "recipe": {name: value for name, value in as_data(chosen).items() if name != "said"},
         "seed": wishes.seed,
+        "devices": wishes.devices,
         "device": plan.device,
         "threads": torch.get_num_threads(),
         "versions": {
@@ -94,10 +95,13 @@ def command(wishes: Wishes) -> str:
     """The command line that repeats a run."""
     words = ["deeper", "train", wishes.source]
     standard = Wishes(wishes.source)
-    for name in ("model", "recipe", "epochs", "batch", "size", "seed", "device", "from_run", "time"):
+    for part in dataclasses.fields(Wishes):
+        name = part.name
+        if name in ("source", "settings"):
+            continue
         value = getattr(wishes, name)
         if value != getattr(standard, name):
-            words += [f"--{FLAGS.get(name, name)}", str(value)]
+            words += [f"--{FLAGS.get(name, name.replace('_', '-'))}", str(value)]
     for key, value in wishes.settings:
         words += ["--set", f"{key}={value}"]
     return shlex.join(words)

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from goingdeeper.errors import UsageError
+from goingdeeper.layers import CLASSES, Conv, Layer, Linear, Network
 from goingdeeper.nn.build import Net
+from goingdeeper.recipes.recipe import Recipe
 from goingdeeper.runs.model import Model, load_model
+from goingdeeper.trace import trace
+from goingdeeper.training.plan import Reason
+
+FINETUNE = "finetune"
 
 
 def begin_from(path: str | None) -> Model | None:
@@ -18,27 +25,62 @@ def begin_from(path: str | None) -> Model | None:
     return None if path is None else load_model(Path(path))
 
 
-def take_over(net: Net, begun: Model, classes: Sequence[str]) -> None:
-    """Copies the weights. Auxiliary heads, which a model does not have, keep their initial ones.
+def take_over(net: Net, begun: Model, classes: Sequence[str], recipe: Recipe) -> list[Reason]:
+    """Copies the weights, or those that the recipe takes, and says what starts anew.
 
-    Raises UsageError where the classes or the network are others.
+    Auxiliary heads, which a model does not have, keep their initial weights, and so does the classifier
+    where the recipe `finetune` meets other classes. Raises UsageError where classes or network do not fit.
     """
-    if tuple(classes) != begun.classes:
+    own, given = net.state_dict(), begun.net.state_dict()
+    reasons = []
+    if recipe.takes:
+        chosen = {n: v for n, v in given.items() if any(_under(n, pattern) for pattern in recipe.takes)}
+        reasons.append(Reason("weights", ", ".join(recipe.takes), f"taken from {begun.path}"))
+    elif tuple(classes) == begun.classes:
+        chosen = given
+    elif recipe.name == FINETUNE:
+        new = classifiers(net.description)
+        chosen = {n: v for n, v in given.items() if not any(_under(n, address) for address in new)}
+        reasons.append(Reason("classifier", "new", "the classes are others than those of the weights"))
+    else:
         only = sorted(set(classes) ^ set(begun.classes))
         raise UsageError(
             f"{begun.path} knows other classes than the images ({', '.join(only[:5])}); "
-            "it can only go on with its own"
+            f"--recipe {FINETUNE} gives it a new classifier"
         )
-    own, given = net.state_dict(), begun.net.state_dict()
-    trunk = {name: value for name, value in own.items() if not name.startswith("heads.")}
-    if {n: v.shape for n, v in trunk.items()} != {n: v.shape for n, v in given.items()}:
+    trunk = {name for name in own if not name.startswith("heads.")}
+    partly = recipe.takes or len(chosen) < len(given)
+    fits = all(name in own and own[name].shape == value.shape for name, value in chosen.items())
+    if not chosen or not fits or not (partly or trunk == set(chosen)):
         raise UsageError(
             f"{begun.path} holds {begun.net.description.name}, whose weights do not fit "
             f"{net.description.name} at this size; leave out --model and --size"
         )
     with torch.no_grad():
-        for name, value in given.items():
+        for name, value in chosen.items():
             own[name].copy_(value)
+    return reasons
+
+
+def classifiers(network: Network) -> list[str]:
+    """Addresses of the layers as wide as there are classes, heads' too."""
+    return [step.path for step in trace(network) if _width(step.layer) == CLASSES]
+
+
+def _width(layer: Layer) -> object:
+    match layer:
+        case Conv():
+            return layer.filters
+        case Linear():
+            return layer.features
+        case _:
+            return None
+
+
+def _under(name: str, pattern: str) -> bool:
+    """Whether a weight's name is that of a layer under an address or pattern."""
+    parts = name.split(".")
+    return any(fnmatchcase(".".join(parts[:count]), pattern) for count in range(1, len(parts) + 1))
 
 
 def origin(begun: Model) -> dict[str, Any]:

@@ -1,0 +1,117 @@
+"""The end of a run: the best epoch's weights become the model, scored once more as it will be used."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections import Counter
+from typing import Any
+
+import torch
+
+from goingdeeper.data.sources import Source
+from goingdeeper.evaluation.predict import log_probabilities
+from goingdeeper.evaluation.scores import Score, score
+from goingdeeper.nn.build import Net
+from goingdeeper.runs.folder import RunFolder
+from goingdeeper.runs.model import load_model, save_model
+from goingdeeper.training.loop import Job, Trainer
+from goingdeeper.version import __version__
+
+
+def finish(trainer: Trainer, folder: RunFolder, run: dict[str, Any], source: Source) -> dict[str, Any]:
+    """The best epoch's weights become the model; their predictions and score, which is given, end the run."""
+    job, progress = trainer.job, trainer.progress
+    write_metrics(folder, trainer)  # a kill may have come between the last checkpoint and this file
+    trainer.net.load_state_dict(trainer.best)
+    number = {name: index for index, name in enumerate(job.classes)}
+    labels = torch.tensor([number[item.label] for item in job.val])
+    found = log_probabilities(
+        trainer.net, job.pictures, job.val, job.preprocessing, device=trainer.engine.device
+    )
+    final = score(found, labels, job.classes)
+    likely = found.exp()
+    folder.write_rows(
+        "predictions.csv",
+        ("path", "true", "predicted", "probability", "probability_true"),
+        [
+            (
+                item.path,
+                item.label,
+                job.classes[int(row.argmax())],
+                f"{float(row.max()):.6f}",
+                f"{float(row[number[item.label]]):.6f}",
+            )
+            for item, row in zip(job.val, likely, strict=True)
+        ],
+    )
+    scores = _scores(final)
+    save_model(
+        folder.model,
+        trainer.net,
+        trainer.best,
+        tuple(job.classes),
+        job.preprocessing,
+        source.read(job.val[0].path),
+        {
+            "scores": scores,
+            "provenance": {
+                "data": source.name,
+                "data_fingerprint": run["data"]["fingerprint"],
+                "trained": run["started"],
+                "epoch": progress.best_epoch,
+                "goingdeeper": __version__,
+                "command": run["command"],
+                **({"from": run["from"]} if run.get("from") else {}),
+            },
+        },
+    )
+    images = len(job.train) // job.recipe.batch * job.recipe.batch or len(job.train)
+    rates = [row["images_per_second"] for row in progress.rows]
+    result = {
+        "epochs": job.epochs,
+        "best_epoch": progress.best_epoch,
+        "seconds": round(progress.seconds, 1),
+        "images_per_second": round(statistics.median(rates), 1),
+        "images_per_epoch": images,
+        "guessing_error": 100 * (1 - max(Counter(item.label for item in job.val).values()) / len(job.val)),
+        **scores,
+        "latency_ms": _latency(load_model(folder.path).net, job),
+    }
+    folder.write_run({**run, "status": "finished", "result": result})
+    return result
+
+
+def _scores(final: Score) -> dict[str, Any]:
+    return {
+        "protocol": final.protocol,
+        "images": final.images,
+        "top1_error": final.top1_error,
+        "top5_error": final.top5_error,
+        "interval_95": list(final.interval_95),
+        "cross_entropy": final.cross_entropy,
+    }
+
+
+def _latency(net: Net, job: Job, repeats: int = 30) -> dict[str, Any]:
+    """Milliseconds for one image on the CPU through the model as saved."""
+    image = job.preprocessing.views([job.pictures[job.val[0].path]])
+    taken = []
+    with torch.inference_mode():
+        for _ in range(repeats + 5):
+            start = time.perf_counter()
+            net(image)
+            taken.append(1000 * (time.perf_counter() - start))
+    taken = sorted(taken[5:])
+    return {
+        "batch": 1,
+        "p50": round(statistics.median(taken), 2),
+        "p90": round(taken[int(0.9 * len(taken))], 2),
+        "device": "cpu",
+        "threads": torch.get_num_threads(),
+    }
+
+
+def write_metrics(folder: RunFolder, trainer: Trainer) -> None:
+    rows = trainer.progress.rows
+    folder.write_rows("metrics.csv", rows[0], [[f"{value:.6g}" for value in row.values()] for row in rows])

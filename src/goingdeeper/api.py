@@ -96,6 +96,7 @@ def train(
     teacher: PathLike | None = None,
     init_seed: int | None = None,
     split_seed: int = 0,
+    tensorboard: bool = False,
     settings: Mapping[str, object] | None = None,
     out: PathLike | None = None,
     events: Events | None = None,
@@ -107,6 +108,7 @@ def train(
     as "10m", instead of epochs. devices: processes that share each batch; a script that asks for several
     needs the guard `if __name__ == "__main__":`. teacher: a run that the recipe's loss learns from.
     init_seed: of the initial weights alone. split_seed: of the images held out, the same for all seeds.
+    tensorboard: curves in the run folder for it, too; an extra.
     settings: recipe fields by name, such as {"rate": 0.05, "flip": False}. An unfinished run of the same
     settings and images goes on. Raises DataError for unusable images, UsageError for unknown names.
     """
@@ -125,6 +127,7 @@ def train(
         teacher=_path(teacher),
         init_seed=init_seed,
         split_seed=split_seed,
+        tensorboard=tensorboard,
         settings=tuple((key, str(value)) for key, value in (settings or {}).items()),
     )
     folder = _train(wishes, Path(out) if out is not None else None, events)

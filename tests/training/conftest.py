@@ -83,6 +83,7 @@ def _outcome(run: Path) -> dict[str, Any]:
         "metrics": [{key: value for key, value in row.items() if key not in timing} for row in rows],
         "predictions": (run / "predictions.csv").read_text(),
         "split": (run / "split.csv").read_text(),
+        "gradients": (run / "gradients.csv").read_text(),
     }
 
 

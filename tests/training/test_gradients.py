@@ -8,7 +8,7 @@ import torch
 
 from goingdeeper import catalogue
 from goingdeeper.nn.build import build
-from goingdeeper.training.gradients import NotFinite, bounded, first_not_finite
+from goingdeeper.training.gradients import LayerNorms, NotFinite, bounded, first_not_finite
 
 NET = replace(catalogue.network("cifar-resnet-20-b"), classes=3)
 
@@ -24,14 +24,14 @@ def parameters(**gradients):
 
 
 def test_the_norm_is_that_of_all_gradients_together():
-    assert bounded(parameters(a=[3.0, 0.0], b=[0.0, 4.0])) == pytest.approx(5.0)
+    assert bounded(parameters(a=[3.0, 0.0], b=[0.0, 4.0])).total == pytest.approx(5.0)
 
 
 @pytest.mark.parametrize(("clip", "expected"), [(0.0, 4.0), (5.0, 4.0), (6.0, 4.0), (1.0, 0.8), (2.5, 2.0)])
 def test_gradients_are_scaled_down_to_the_bound_and_never_up(clip, expected):
     """Pascanu et al. 2013, algorithm 1: g <- g clip / norm where the norm, 5 here, is above."""
     found = parameters(a=[3.0, 0.0], b=[0.0, 4.0])
-    assert bounded(found, clip) == pytest.approx(5.0)
+    assert bounded(found, clip).total == pytest.approx(5.0)
     assert found["b"].grad[1] == pytest.approx(expected)
     torch.testing.assert_close(found["a"].grad, torch.tensor([expected * 0.75, 0.0]))
 
@@ -43,7 +43,7 @@ def test_torch_clips_alike():
             torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(2))
         ).square().sum().backward()
     norm = torch.nn.utils.clip_grad_norm_(reference.parameters(), 2.0)
-    assert bounded(dict(net.named_parameters()), 2.0) == pytest.approx(float(norm), rel=1e-5)
+    assert bounded(dict(net.named_parameters()), 2.0).total == pytest.approx(float(norm), rel=1e-5)
     for ours, theirs in zip(net.parameters(), reference.parameters(), strict=True):
         torch.testing.assert_close(ours.grad, theirs.grad)
 
@@ -63,7 +63,7 @@ def test_finite_gradients_whose_norm_is_not_are_refused():
 def test_parameters_without_a_gradient_are_passed_over():
     found = parameters(a=[3.0, 4.0])
     found["unused"] = torch.zeros(1, requires_grad=True)
-    assert bounded(found) == pytest.approx(5.0)
+    assert bounded(found).total == pytest.approx(5.0)
 
 
 @pytest.mark.parametrize("address", ["conv1.conv", "conv3_1.conv2.norm", "conv3_1.shortcut.conv", "fc"])
@@ -76,3 +76,33 @@ def test_the_first_layer_that_gives_no_number_is_found(address):
 
 def test_a_healthy_network_has_no_such_layer():
     assert first_not_finite(build(NET, seed=1), torch.ones(2, 3, 32, 32)) == ""
+
+
+def test_the_norm_of_a_layer_is_the_root_mean_square_over_the_steps():
+    """Two steps: weight and bias of `a` with norms (3, 4), then (0, 12); `b` with 1, then 7."""
+    norms = LayerNorms()
+    for a_weight, a_bias, b_weight in ((3.0, 4.0, 1.0), (0.0, 12.0, 7.0)):
+        found = {"a.weight": [a_weight, 0.0], "a.bias": [a_bias], "b.weight": [0.0, b_weight]}
+        norms.add(bounded(parameters(**found)))
+    assert norms.by_layer() == pytest.approx({"a": math.sqrt((25 + 144) / 2), "b": 5.0})
+    assert norms.by_layer() == {}
+
+
+def test_norms_are_taken_before_they_are_bounded():
+    norms = LayerNorms()
+    norms.add(bounded(parameters(**{"a.weight": [3.0, 4.0]}), clip=1.0))
+    assert norms.by_layer() == pytest.approx({"a": 5.0})
+
+
+def test_norms_saved_in_the_middle_of_an_epoch_go_on():
+    """A file of tensors gives them back in another order."""
+    first, whole = LayerNorms(), LayerNorms()
+    for norms in (first, whole):
+        norms.add(bounded(parameters(**{"b.weight": [3.0], "a.weight": [6.0]})))
+    second = LayerNorms()
+    second.restore(dict(sorted(first.tensors().items())), ["b.weight", "a.weight"], 1)
+    for norms in (second, whole):
+        norms.add(bounded(parameters(**{"b.weight": [4.0], "a.weight": [8.0]})))
+    found = second.by_layer()
+    assert found == whole.by_layer() == pytest.approx({"b": math.sqrt(12.5), "a": math.sqrt(50)})
+    assert list(found) == ["b", "a"]

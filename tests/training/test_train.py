@@ -52,7 +52,7 @@ def without_report(folder):
 
 def test_what_a_run_folder_holds(finished, pets):
     assert without_report(finished) == [
-        "log.jsonl", "metrics.csv", "model/README.md", "model/config.json", "model/golden.png",
+        "gradients.csv", "log.jsonl", "metrics.csv", "model/README.md", "model/config.json", "model/golden.png",
         "model/model.safetensors", "predictions.csv", "run.json", "split.csv",
     ]  # fmt: skip
 
@@ -534,6 +534,7 @@ def test_the_largest_seed(here, wishes):
             "runs/teacher",
             6,
             7,
+            True,
             (("rate", "0.1"), ("flip", "no")),
         ),
     ],

@@ -59,6 +59,7 @@ def _settings(
     metavar="KEY=VALUE",
     help="Change one setting of the recipe.",
 )
+@click.option("--tensorboard", is_flag=True, help="Write curves for TensorBoard, too; an extra.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def train_command(
     images: str,

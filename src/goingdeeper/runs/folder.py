@@ -3,6 +3,7 @@
 run.json          everything resolved: network, recipe, data, seed, versions, device, and the result
 split.csv         path, class, split: which image went where
 metrics.csv       one row an epoch
+gradients.csv     norm of each layer's gradient, the root mean square over an epoch's steps
 log.jsonl         what happened, one object a line: started, notes, epochs, interrupted, resumed, finished
 predictions.csv   the chosen model on the validation images: path, true, predicted, probabilities
 checkpoints/      for resuming
@@ -67,6 +68,10 @@ class RunFolder:
             return [{key: float(value) for key, value in row.items() if value} for row in rows]
         except ValueError as problem:
             raise DataError(f"{self.path / 'metrics.csv'} is damaged: {problem}") from None
+
+    def gradients(self) -> list[dict[str, str]]:
+        """gradients.csv: epoch, layer, norm."""
+        return self._rows("gradients.csv", "epoch", "layer", "norm")
 
     def predictions(self) -> list[dict[str, str]]:
         """predictions.csv: path, true, predicted, probability, probability_true."""

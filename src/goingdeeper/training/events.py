@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Pace:
 
 @dataclass(frozen=True)
 class EpochEnd:
-    """One epoch done. Errors are per cent; `best` is the lowest validation error so far."""
+    """One epoch done. Errors are per cent; `best` is the lowest validation error; row is metrics.csv's."""
 
     epoch: int
     epochs: int
@@ -30,6 +31,7 @@ class EpochEnd:
     val_error: float
     best: float
     seconds: float
+    row: Mapping[str, float] = field(default_factory=dict, repr=False)
 
 
 class Events:

@@ -114,4 +114,9 @@ def _latency(net: Net, job: Job, repeats: int = 30) -> dict[str, Any]:
 
 def write_metrics(folder: RunFolder, trainer: Trainer) -> None:
     rows = trainer.progress.rows
+    epoch, gradients = trainer.progress.epoch - 1, trainer.progress.gradients
+    before = [tuple(row.values()) for row in folder.gradients() if int(row["epoch"]) < epoch]
+    now = [(str(epoch), layer, f"{norm:.6g}") for layer, norm in gradients.items()]
+    columns = ("epoch", "layer", "norm")
+    folder.write_rows("gradients.csv", columns, [*before, *now])
     folder.write_rows("metrics.csv", rows[0], [[f"{value:.6g}" for value in row.values()] for row in rows])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,13 +13,56 @@ from goingdeeper.nn.build import Net
 from goingdeeper.trace import addresses
 
 
+class Norms(NamedTuple):
+    """Before any scaling; `each` is by parameter, and still on its device."""
+
+    total: float
+    each: dict[str, Tensor]
+
+
+class LayerNorms:
+    """The root mean square of each layer's gradient norm over an epoch's steps."""
+
+    def __init__(self) -> None:
+        self.squares: Tensor | None = None
+        self.names: tuple[str, ...] = ()
+        self.steps = 0
+
+    def add(self, norms: Norms) -> None:
+        """Costs one addition of as many numbers as there are parameters; nothing is read back yet."""
+        now = torch.stack(list(norms.each.values())).double().square()
+        self.squares = now if self.squares is None else self.squares.to(now.device) + now
+        self.names = tuple(norms.each)
+        self.steps += 1
+
+    def tensors(self) -> dict[str, Tensor]:
+        """For a checkpoint."""
+        return {} if self.squares is None else dict(zip(self.names, self.squares.unbind(), strict=True))
+
+    def restore(self, tensors: Mapping[str, Tensor], order: Iterable[str], steps: int) -> None:
+        """order: of the parameters in the network, which a file does not keep."""
+        if tensors:
+            self.names, self.steps = tuple(name for name in order if name in tensors), steps
+            self.squares = torch.stack([tensors[name] for name in self.names])
+
+    def by_layer(self) -> dict[str, float]:
+        """By the layer's address, in the order of the network; empties itself."""
+        layers: dict[str, float] = {}
+        if self.squares is not None:
+            for name, square in zip(self.names, (self.squares / self.steps).tolist(), strict=True):
+                layer = name.rpartition(".")[0]
+                layers[layer] = layers.get(layer, 0.0) + square
+        self.squares, self.steps = None, 0
+        return {layer: math.sqrt(square) for layer, square in layers.items()}
+
+
 class NotFinite(Exception):
     """A gradient that is nan or infinite; the message names its layer."""
 
 
 @torch.no_grad()
-def bounded(parameters: Mapping[str, Tensor], clip: float = 0.0) -> float:
-    """The global norm of the gradients, which are scaled down to `clip` where they exceed it; 0 is no bound.
+def bounded(parameters: Mapping[str, Tensor], clip: float = 0.0) -> Norms:
+    """The norms of the gradients, which are scaled down to a global norm of `clip`; 0 is no bound.
 
     Pascanu et al. 2013. Raises NotFinite, naming the layer nearest to the loss, where one is not finite: it
     is there that backpropagation met it first.
@@ -34,7 +78,7 @@ def bounded(parameters: Mapping[str, Tensor], clip: float = 0.0) -> float:
         raise NotFinite("the gradients together are beyond the range of their numbers")
     if clip and norm > clip:
         torch._foreach_mul_(gradients, clip / norm)
-    return norm
+    return Norms(norm, dict(zip([name for name, _ in named], norms, strict=True)))
 
 
 @torch.no_grad()

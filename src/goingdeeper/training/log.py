@@ -33,7 +33,7 @@ class Log(Events):
         self.watcher.step(pace)
 
     def epoch(self, end: EpochEnd) -> None:
-        self.write("epoch", **asdict(end))
+        self.write("epoch", **{name: value for name, value in asdict(end).items() if name != "row"})
         self.watcher.epoch(end)
 
     def close(self) -> None:

@@ -69,7 +69,7 @@ class Progress:
 
     step: finished steps of the current epoch. sums: over those steps and all processes. rows: metrics.csv's.
     misses: share of misclassified images in the last steps, per cent, while the rate waits for learning to
-    begin; learnt: the step at which it had.
+    begin; learnt: the step at which it had. gradients: norm by layer over the last finished epoch.
     """
 
     epoch: int = 1
@@ -82,6 +82,7 @@ class Progress:
     best_loss: float = math.inf
     misses: list[float] = field(default_factory=list)
     learnt: int | None = None
+    gradients: dict[str, float] = field(default_factory=dict)
 
 
 class _Stopped(Exception):
@@ -221,6 +222,7 @@ class Trainer:
         progress.seconds += time.perf_counter() - start
         row = self._row(found)
         progress.rows.append(row)
+        progress.gradients = self.update.norms.by_layer()
         if (found.top1_error, found.cross_entropy) < (progress.best_error, progress.best_loss):
             progress.best_epoch = progress.epoch
             progress.best_error, progress.best_loss = found.top1_error, found.cross_entropy
@@ -229,7 +231,7 @@ class Trainer:
             self.best = {name: value.detach().cpu().clone() for name, value in weights.items()}
         end = EpochEnd(
             progress.epoch, self.job.epochs, row["train_loss"], row["val_loss"],
-            row["val_error"], progress.best_error, progress.seconds,
+            row["val_error"], progress.best_error, progress.seconds, row,
         )  # fmt: skip
         progress.epoch, progress.step, progress.sums = progress.epoch + 1, 0, {}
         return end
@@ -289,4 +291,6 @@ class Trainer:
         prefix = "best."
         tensors = checkpoint.tensors
         self.best = {n.removeprefix(prefix): v for n, v in tensors.items() if n.startswith(prefix)}
-        self.update.restore({n: v for n, v in tensors.items() if not n.startswith(prefix)})
+        self.update.restore(
+            {n: v for n, v in tensors.items() if not n.startswith(prefix)}, self.progress.step
+        )

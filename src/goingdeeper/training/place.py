@@ -68,6 +68,7 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
 def _wished(run: Mapping[str, Any]) -> dict[str, str]:
     wishes = dict(run.get("wishes", {}))
     settings = wishes.pop("settings", {})
+    wishes.pop("tensorboard", None)
     return {key: str(value) for key, value in (wishes | settings).items() if value is not None}
 
 

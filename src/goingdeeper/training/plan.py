@@ -39,7 +39,8 @@ class Wishes:
     from_run: a run whose weights are gone on from. time: a budget such as `10m`, instead of epochs.
     devices: processes that share each batch. teacher: a run that the recipe's loss learns from. seed: of the
     order of images, of every draw in training, and of the initial weights unless init_seed is given.
-    split_seed: of the images held out; the same for all seeds, so that runs can be compared.
+    split_seed: of the images held out; the same for all seeds, so that runs can be compared. tensorboard:
+    curves for it, too, which changes nothing else.
     settings: recipe fields by name, as text.
     """
 
@@ -57,6 +58,7 @@ class Wishes:
     teacher: str | None = None
     init_seed: int | None = None
     split_seed: int = 0
+    tensorboard: bool = False
     settings: tuple[tuple[str, str], ...] = ()
 
 

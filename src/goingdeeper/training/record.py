@@ -100,7 +100,9 @@ def command(wishes: Wishes) -> str:
         if name in ("source", "settings"):
             continue
         value = getattr(wishes, name)
-        if value != getattr(standard, name):
+        if value is True:
+            words.append(f"--{name}")
+        elif value != getattr(standard, name):
             words += [f"--{FLAGS.get(name, name.replace('_', '-'))}", str(value)]
     for key, value in wishes.settings:
         words += ["--set", f"{key}={value}"]

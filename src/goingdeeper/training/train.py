@@ -45,6 +45,7 @@ from goingdeeper.training.plan import (
 from goingdeeper.training.record import announce, resolve
 from goingdeeper.training.start import begin_from, origin, take_over
 from goingdeeper.training.stopping import StopRequest, stop_requests
+from goingdeeper.training.tensorboard import TensorBoard, check_tensorboard
 
 
 def train(wishes: Wishes, out: Path | None = None, events: Events | None = None) -> RunFolder:
@@ -61,6 +62,8 @@ def train(wishes: Wishes, out: Path | None = None, events: Events | None = None)
             raise UsageError(f"{name} {seed}: a whole number from 0 to {2**31 - 1} is needed")
     if out is not None:
         check_out(out)
+    if wishes.tensorboard:
+        check_tensorboard()
     started = int(os.environ.get("WORLD_SIZE", "0"))
     if started:
         wishes = replace(wishes, devices=started)
@@ -125,6 +128,8 @@ def _train(wishes: Wishes, out: Path | None, events: Events) -> RunFolder:
                 epochs, each = engine.from_main(epochs_within(ready.job(), left, engine))
                 ready = ready.lasting(epochs, f"--time {wishes.time} at {each:.3g} s an epoch here")
             run = {**before, "status": "running"} if before else ready.record()
+            if engine.main and wishes.tensorboard:
+                events = TensorBoard(folder.path / "tensorboard", events)
             log = _begin(folder, run, ready.division, events, bool(before)) if engine.main else events
             _run(ready.job(), engine, folder, run, ready.source, log)
     finally:

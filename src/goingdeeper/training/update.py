@@ -17,7 +17,7 @@ from goingdeeper.recipes.recipe import Recipe
 from goingdeeper.recipes.schedules import Now
 from goingdeeper.training.average import Average
 from goingdeeper.training.engine import Engine
-from goingdeeper.training.gradients import NotFinite, bounded, first_not_finite
+from goingdeeper.training.gradients import LayerNorms, NotFinite, bounded, first_not_finite
 from goingdeeper.training.objective import Objective
 from goingdeeper.training.optimisers import optimiser
 
@@ -42,6 +42,7 @@ class Updater:
         self.optimiser = optimiser(self.parameters, recipe)
         self.average = Average(net, recipe.average) if recipe.average else None
         self.scaler = torch.amp.GradScaler(engine.device.type, enabled=recipe.precision == "float16")
+        self.norms = LayerNorms()
         self._module: nn.Module | None = None
 
     @property
@@ -111,7 +112,7 @@ class Updater:
         if self.scaler.is_enabled():
             self.scaler.unscale_(self.optimiser)
         try:
-            bounded(self.parameters, self.recipe.clip)
+            self.norms.add(bounded(self.parameters, self.recipe.clip))
         except NotFinite as problem:
             if not self.scaler.is_enabled() or self.scaler.get_scale() < 1:
                 raise diverged(f"{problem} {_when(place)}", self.recipe) from None
@@ -129,14 +130,16 @@ class Updater:
             state = self.optimiser.state.get(parameter, {})
             if state.get("momentum_buffer") is not None:
                 found[f"momentum.{name}"] = state["momentum_buffer"]
-        return found
+        return found | {f"norms.{name}": value for name, value in self.norms.tensors().items()}
 
-    def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        parts: dict[str, dict[str, Tensor]] = {"net": {}, "average": {}, "momentum": {}}
+    def restore(self, tensors: Mapping[str, Tensor], steps: int) -> None:
+        """steps: of the epoch that is under way."""
+        parts: dict[str, dict[str, Tensor]] = {"net": {}, "average": {}, "momentum": {}, "norms": {}}
         for full, value in tensors.items():
             part, _, name = full.partition(".")
             parts[part][name] = value
         self.net.load_state_dict(parts["net"])
+        self.norms.restore(parts["norms"], self.parameters, steps)
         if self.average:
             self.average.restore(parts["average"])
         for name, value in parts["momentum"].items():

@@ -15,7 +15,8 @@ from side_by_side import compare, show
 from torch.nn import functional as F
 
 import goingdeeper as gd
-from goingdeeper.data.batches import Batch, Preprocessing
+from goingdeeper.data.batches import Batch
+from goingdeeper.data.preprocessing import Preprocessing
 from goingdeeper.layers import Network
 from goingdeeper.recipes import SCRATCH
 from goingdeeper.training.loop import Job, Trainer

@@ -14,7 +14,6 @@ from scipy.stats import binomtest, chisquare
 from goingdeeper.data import batches
 from goingdeeper.data.batches import (
     Batch,
-    Preprocessing,
     draws,
     evaluation_batches,
     order,
@@ -22,6 +21,7 @@ from goingdeeper.data.batches import (
     training_batches,
 )
 from goingdeeper.data.pictures import Pictures
+from goingdeeper.data.preprocessing import Preprocessing
 from goingdeeper.data.sources import Item, Source
 from goingdeeper.errors import DataError
 from goingdeeper.recipes.images import Augmentation, Padded

@@ -10,7 +10,7 @@ import pytest
 
 from goingdeeper.data import pictures
 from goingdeeper.data.decode import decode, fit
-from goingdeeper.data.pictures import mean_and_std, survey
+from goingdeeper.data.pictures import survey
 from goingdeeper.data.sources import open_source
 from goingdeeper.errors import DataError
 
@@ -120,37 +120,3 @@ def test_memory_is_filled_no_further_than_there_is_room(picture_folder, monkeypa
     assert all(
         image.base is None or image.base.nbytes <= 2 * image.nbytes for image in found._resident.values()
     )
-
-
-def test_mean_and_std_are_those_of_the_pixels(picture_folder):
-    root = picture_folder({"a": 9, "b": 4})
-    source = open_source(root)
-    mean, std = mean_and_std(survey(source, 8).pictures, source.items)
-    values = np.concatenate([decode(root / item.path).reshape(-1, 3) for item in source.items]) / 255
-    assert mean == pytest.approx(values.mean(0), abs=6e-5)
-    assert std == pytest.approx(values.std(0), abs=6e-5)
-
-
-@pytest.mark.parametrize(("most", "looked_at"), [(13, 13), (12, 7), (7, 7), (5, 5), (1, 1)])
-def test_mean_and_std_look_at_no_more_images_than_allowed(picture_folder, most, looked_at):
-    source = open_source(picture_folder({"a": 9, "b": 4}))
-    found = survey(source, 8).pictures
-    asked: list[str] = []
-
-    class Counting:
-        def __getitem__(self, path: str) -> np.ndarray:
-            asked.append(path)
-            return found[path]
-
-    mean_and_std(Counting(), source.items, most)
-    assert len(asked) == looked_at
-
-
-def test_an_even_colour_has_a_spread_to_divide_by():
-    class Grey:
-        def __getitem__(self, path: str) -> np.ndarray:
-            return np.full((4, 4, 3), 51, np.uint8)
-
-    mean, std = mean_and_std(Grey(), open_source("digits").items[:3])
-    assert mean == (0.2, 0.2, 0.2)
-    assert min(std) >= 0.01

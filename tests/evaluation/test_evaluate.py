@@ -10,9 +10,9 @@ import pytest
 import torch
 from PIL import Image
 
-from goingdeeper.data.batches import Preprocessing
 from goingdeeper.data.decode import decode
 from goingdeeper.data.pictures import survey
+from goingdeeper.data.preprocessing import Preprocessing
 from goingdeeper.data.sources import open_source
 from goingdeeper.errors import DataError, UsageError
 from goingdeeper.evaluation.evaluate import evaluate

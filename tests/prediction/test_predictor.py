@@ -11,8 +11,8 @@ import pytest
 import torch
 from PIL import Image
 
-from goingdeeper.data.batches import Preprocessing
 from goingdeeper.data.decode import decode
+from goingdeeper.data.preprocessing import Preprocessing
 from goingdeeper.errors import DataError, UsageError
 from goingdeeper.layers import CLASSES, GlobalAvgPool, Linear, Network
 from goingdeeper.nn.build import build

@@ -20,8 +20,8 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from goingdeeper import catalogue
-from goingdeeper.data.batches import Preprocessing
 from goingdeeper.data.decode import decode, fit
+from goingdeeper.data.preprocessing import Preprocessing
 from goingdeeper.edits import rewrite
 from goingdeeper.errors import DataError, GateError, GoingDeeperError, RunFolderError
 from goingdeeper.layers import BatchNorm, Conv, Network

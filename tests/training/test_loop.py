@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from goingdeeper import catalogue
-from goingdeeper.data.batches import Preprocessing, training_batches
+from goingdeeper.data.batches import training_batches
 from goingdeeper.data.pictures import Pictures
+from goingdeeper.data.preprocessing import Preprocessing
 from goingdeeper.data.sources import Item, Source
 from goingdeeper.errors import GateError
 from goingdeeper.layers import CLASSES, BatchNorm, Conv, Dropout, GlobalAvgPool, Linear, Network

@@ -13,35 +13,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from goingdeeper.data.decode import Pixels, centre
+from goingdeeper.data.decode import Pixels
 from goingdeeper.data.pictures import Pictures, cpus
+from goingdeeper.data.preprocessing import Preprocessing
 from goingdeeper.data.sources import Item
 from goingdeeper.recipes.images import Augmentation, Padded
 
 Loaded = TypeVar("Loaded")
-
-
-@dataclass(frozen=True)
-class Preprocessing:
-    """From a decoded image to the network's input: shorter side to `size`, square crop, normalise.
-
-    mean, std: by channel, on the scale 0..1.
-    """
-
-    size: int
-    mean: tuple[float, ...] = (0.5, 0.5, 0.5)
-    std: tuple[float, ...] = (0.5, 0.5, 0.5)
-
-    def normalise(self, pixels: Tensor) -> Tensor:
-        """(N, H, W, 3) bytes to (N, 3, H, W) float32 in channels-last memory."""
-        planes = pixels.permute(0, 3, 1, 2).float()
-        scale = torch.tensor([1 / (255 * s) for s in self.std])[:, None, None]
-        shift = torch.tensor([-m / s for m, s in zip(self.mean, self.std, strict=True)])[:, None, None]
-        return planes.mul_(scale).add_(shift)
-
-    def views(self, fitted: Sequence[Pixels]) -> Tensor:
-        """The single central crop of fitted images, as the network wants them."""
-        return self.normalise(torch.from_numpy(np.stack([centre(image, self.size) for image in fitted])))
 
 
 @dataclass(frozen=True)

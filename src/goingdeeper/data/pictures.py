@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -121,20 +121,3 @@ def _free_memory() -> int:
 
 def _shortened(text: str, limit: int = 300) -> str:
     return text if len(text) <= limit else text[:limit].rsplit("; ", 1)[0] + "; ..."
-
-
-def mean_and_std(pictures: Pictures, items: Iterable[Item], most: int = 2000) -> tuple[
-    tuple[float, ...], tuple[float, ...]
-]:  # fmt: skip
-    """Per-channel mean and standard deviation of up to `most` images, on the scale 0..1."""
-    chosen = list(items)
-    chosen = chosen[:: max(1, -(-len(chosen) // most))]
-    count, first, second = 0, np.zeros(3), np.zeros(3)
-    for item in chosen:
-        values = pictures[item.path].reshape(-1, 3) / 255.0
-        count += len(values)
-        first += values.sum(0)
-        second += (values**2).sum(0)
-    mean = first / count
-    std = np.sqrt(np.maximum(second / count - mean**2, 1e-6))
-    return tuple(round(float(v), 4) for v in mean), tuple(round(max(float(v), 0.01), 4) for v in std)

@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from goingdeeper.data.batches import Preprocessing, evaluation_batches
+from goingdeeper.data.batches import evaluation_batches
 from goingdeeper.data.pictures import Pictures
+from goingdeeper.data.preprocessing import Preprocessing
 from goingdeeper.data.sources import Item
 
 

@@ -18,8 +18,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from goingdeeper.data.batches import Preprocessing
 from goingdeeper.data.decode import Pixels, decode, fit, png
+from goingdeeper.data.preprocessing import Preprocessing
 from goingdeeper.edits import without_heads
 from goingdeeper.errors import DataError, DescriptionError, GateError, RunFolderError
 from goingdeeper.layers import Network

@@ -15,8 +15,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from goingdeeper.data.batches import Batch, Preprocessing, steps_in_epoch, training_batches
+from goingdeeper.data.batches import Batch, steps_in_epoch, training_batches
 from goingdeeper.data.pictures import Pictures
+from goingdeeper.data.preprocessing import Preprocessing
 from goingdeeper.data.sources import Item
 from goingdeeper.evaluation.predict import log_probabilities
 from goingdeeper.evaluation.scores import Score, score

@@ -5,11 +5,10 @@ Whoever loads it computes the golden image's logits again; a model that gives ot
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,8 @@ from goingdeeper.nn.build import Net
 from goingdeeper.notation import from_data, to_data
 from goingdeeper.runs.folder import RunFolder, write_whole
 from goingdeeper.runs.listing import going_on
+from goingdeeper.runs.scale import FILE, scale_from_data, scale_to_data, with_tensors
+from goingdeeper.runs.stored import stored_as, stored_from
 from goingdeeper.trace import trace
 
 SCHEMA = 1
@@ -65,29 +66,23 @@ def save_model(
     small = picture if max(picture.shape[:2]) <= 512 else fit(picture, preprocessing.size)
     golden = _logits(deployed, small, preprocessing)
     content = save(weights, metadata={"format": "pt"})
+    scale, tensors = scale_to_data(preprocessing)
     config = {
         "schema": SCHEMA,
         "network": network.name,
         "description": to_data(network),
         "classes": list(classes),
-        "preprocessing": {
-            **asdict(preprocessing),
-            "resize": "shorter side to `size`, bilinear, antialiased, on bytes",
-            "crop": "centre, size x size",
-            "channels": "RGB, divided by 255, minus mean, divided by std",
-        },
+        "preprocessing": scale,
         "golden": {"image": "golden.png", "logits": golden.tolist()},
-        "weights": {
-            "file": "model.safetensors",
-            "bytes": len(content),
-            "sha256": hashlib.sha256(content).hexdigest(),
-        },
+        "weights": stored_as("model.safetensors", content),
         **facts,
     }
     aside = path.with_name(f".{path.name}.new")
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
     write_whole(aside / "model.safetensors", content)
+    if tensors:
+        write_whole(aside / FILE, tensors)
     write_whole(aside / "golden.png", png(small))
     write_whole(aside / "config.json", json.dumps(config, indent=2, ensure_ascii=False) + "\n")
     write_whole(aside / "README.md", _readme(config))
@@ -108,43 +103,31 @@ def load_model(path: Path) -> Model:
     """The model of a run folder, or a model folder itself.
 
     Raises RunFolderError where there is none, DataError where a file cannot be read or is cut short,
-    GateError where the weights were altered or the golden image does not come out.
+    GateError where the weights or the scale of the input were altered or the golden image does not come out.
     """
     folder = _model_folder(path)
     config = _config(folder)
     try:
         network = from_data(config["description"])
         trace(network)
-        preprocessing = _preprocessing(config["preprocessing"], network)
+        preprocessing, tensors = scale_from_data(config["preprocessing"], network, folder)
         classes = tuple(str(name) for name in config["classes"])
         if len(set(classes)) != network.classes or len(classes) != network.classes:
             raise ValueError(f"its class names do not fit a network of {network.classes} classes")
-        # Names alone: a folder from elsewhere must not point outside of itself.
-        weights_file = folder / Path(config["weights"]["file"]).name
-        expected, digest = int(config["weights"]["bytes"]), config["weights"]["sha256"]
+        weights = stored_from(folder, config["weights"])
         golden = torch.tensor([float(value) for value in config["golden"]["logits"]])
         golden_image = folder / Path(config["golden"]["image"]).name
     except (KeyError, TypeError, ValueError, OverflowError, DescriptionError) as problem:
         raise DataError(
             f"{folder / 'config.json'} is damaged: {problem}; restore it or train again"
         ) from None
-    if not weights_file.is_file():
-        raise RunFolderError(f"{folder} has no {weights_file.name}; restore it or train again")
-    try:
-        content = weights_file.read_bytes()
-    except OSError as problem:
-        raise DataError(f"{weights_file} cannot be read: {problem.strerror or problem}") from None
-    if len(content) < expected:
-        raise DataError(
-            f"{weights_file} is cut short: {len(content):,} of {expected:,} bytes; restore it or train again"
-        )
-    if hashlib.sha256(content).hexdigest() != digest:
-        raise GateError(f"{weights_file} was altered after it was saved; restore it or train again")
+    content = weights.read()
+    preprocessing = with_tensors(preprocessing, tensors)
     try:
         net = _filled(network, load(content))
     except (SafetensorError, RuntimeError) as problem:
         first = str(problem).splitlines()[0]
-        raise DataError(f"{weights_file} does not hold this network's weights: {first}") from None
+        raise DataError(f"{weights.file} does not hold this network's weights: {first}") from None
     logits = _logits(net, decode(golden_image), preprocessing)
     if logits.shape != golden.shape or not _close(logits, golden):
         raise GateError(
@@ -176,15 +159,6 @@ def _config(folder: Path) -> dict[str, Any]:
     if not isinstance(config, dict) or config.get("schema") != SCHEMA:
         raise DataError(f"{file} is not a model of this version (schema {SCHEMA})")
     return config
-
-
-def _preprocessing(data: Mapping[str, Any], network: Network) -> Preprocessing:
-    mean, std = (tuple(float(value) for value in data[name]) for name in ("mean", "std"))
-    if len(mean) != network.input[0] or len(std) != network.input[0] or min(std) <= 0:
-        raise ValueError(f"mean {mean} and std {std} do not fit {network.input[0]} channels")
-    if (data["size"], data["size"]) != network.input[1:]:
-        raise ValueError(f"size {data['size']} is not the network's input")
-    return Preprocessing(data["size"], mean, std)
 
 
 def _filled(network: Network, weights: Mapping[str, Tensor]) -> Net:
@@ -232,4 +206,6 @@ def _readme(config: Mapping[str, Any]) -> str:
         "`config.json` holds the network's description, the class names, the preprocessing and the golden",
         "image's logits; whoever loads the model computes them again.",
     ]
+    if "tensors" in config["preprocessing"]:
+        lines += ["", f"`{FILE}` holds the preprocessing's mean image or ZCA matrix."]
     return "\n".join(lines) + "\n"

@@ -51,7 +51,7 @@ class Preprocessing:
     4. whiten: the values in the order channel, row, column, times this matrix.
 
     mean, std: by channel; with a mean image, `mean` holds its means. mean_image: (3, M, M), resized where the
-    images' side is another. whiten: (3 S S, 3 S S) for size S, symmetric. Tensors are float32.
+    images' side is not M. whiten: (3 S S, 3 S S) for size S, symmetric. Tensors are float32.
     """
 
     size: int
@@ -173,7 +173,7 @@ def prepare_input(kind: Input, pictures: Pictures, items: Iterable[Item], size: 
         case Range(low, high):
             return Preprocessing(size, (-low / (high - low),) * 3, (1 / (high - low),) * 3)
         case MeanImage(scale):
-            image = _mean_image(pictures, chosen)
+            image = _mean_image(pictures, chosen, size)
             return Preprocessing(size, _channels(image), (1 / scale,) * 3, mean_image=image.float())
         case Contrast(scale, whiten, mean_image):
             plain = Preprocessing(size, (0.0,) * 3, (1.0,) * 3, scale)
@@ -226,11 +226,11 @@ def _fitted(plain: Preprocessing, pictures: Pictures, items: Sequence[Item], whi
         return replace(found, whiten=((matrix + matrix.T) / 2).float())
 
 
-def _mean_image(pictures: Pictures, items: Sequence[Item]) -> Tensor:
-    """(3, M, M), double, from 0 to 1; M is the side of the pictures."""
-    total = torch.zeros(pictures.size, pictures.size, 3, dtype=torch.int64)
+def _mean_image(pictures: Pictures, items: Sequence[Item], size: int) -> Tensor:
+    """(3, size, size), double, from 0 to 1."""
+    total = torch.zeros(size, size, 3, dtype=torch.int64)
     count = 0
-    for squares in _squares(pictures, items, pictures.size):
+    for squares in _squares(pictures, items, size):
         total += squares.sum(0, dtype=torch.int64)
         count += len(squares)
     return (total.double() / (255 * count)).permute(2, 0, 1).contiguous()

@@ -137,3 +137,18 @@ def test_an_unknown_recipe_suggests_known_ones():
 @pytest.mark.parametrize("name", ["lr", "learning_rate", "rate", "optimiser.rate"])
 def test_the_rate_goes_by_the_names_people_know(name):
     assert change(SCRATCH, {name: "0.3"}).optimiser.rate == 0.3
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"input.whiten": "0.1", "input": "Contrast"},
+        {"input": "Contrast", "whiten": "0.1"},
+        {"schedule.power": "0.25", "schedule": "Polynomial"},
+    ],
+)
+def test_settings_of_a_kind_may_be_given_with_it_in_any_order(changes):
+    changed = settings(change(SCRATCH, changes))
+    for name, text in changes.items():
+        (full,) = [known for known in changed if known in (name, f"input.{name}")]
+        assert str(changed[full]) == text

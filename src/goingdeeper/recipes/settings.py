@@ -37,8 +37,14 @@ def change(recipe: Recipe, changes: Mapping[str, str]) -> Recipe:
     A part may be chosen by its kind, `optimiser=Adam`, and then has its defaults; kinds are changed first.
     Raises UsageError for an unknown name or a value that does not fit.
     """
-    kinds = {key: text for key, text in changes.items() if _choices(recipe, key)}
-    for key, text in (kinds | dict(changes)).items():
+    values = {}
+    for key, text in changes.items():
+        # A setting of a kind that is still to be chosen is not known yet.
+        if len(_fitting(recipe, key)) == 1 and _choices(recipe, key):
+            recipe = _change(recipe, key, text)
+        else:
+            values[key] = text
+    for key, text in values.items():
         recipe = _change(recipe, key, text)
     return recipe
 
@@ -69,16 +75,18 @@ def as_data(value: Any) -> Any:
 
 def full_name(recipe: Recipe, key: str) -> str:
     """A setting's full name from it or its last part. Raises UsageError where there is none, or several."""
-    known = settings(recipe)
-    key = ALIASES.get(key, key)
-    if key in known:
-        return key
-    fitting = [name for name in known if name.rpartition(".")[2] == key]
+    fitting = _fitting(recipe, key)
     if len(fitting) > 1:
         raise UsageError(f"setting '{key}' may be {' or '.join(fitting)}; give one of them in full")
     if not fitting:
-        raise unknown("setting", key, known, f"`deeper recipes {recipe.name}` lists them")
+        raise unknown("setting", key, settings(recipe), f"`deeper recipes {recipe.name}` lists them")
     return fitting[0]
+
+
+def _fitting(recipe: Recipe, key: str) -> list[str]:
+    known = settings(recipe)
+    key = ALIASES.get(key, key)
+    return [key] if key in known else [name for name in known if name.rpartition(".")[2] == key]
 
 
 def lasting(recipe: Recipe, epochs: int, per_epoch: int) -> Recipe:

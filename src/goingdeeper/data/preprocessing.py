@@ -51,7 +51,7 @@ class Preprocessing:
     4. whiten: the values in the order channel, row, column, times this matrix.
 
     mean, std: by channel; with a mean image, `mean` holds its means. mean_image: (3, M, M), resized where the
-    images' side is not M. whiten: (3 S S, 3 S S) for size S, symmetric. Tensors are float32.
+    images' side is not M. whiten: (3 S S, 3 S S) for size S. Tensors are float32.
     """
 
     size: int
@@ -191,8 +191,8 @@ def _contrast(values: Tensor, scale: float) -> None:
     flat = values.flatten(1)
     mean = flat.sum(1, dtype=torch.float64) / flat.shape[1]
     square = flat.square().sum(1, dtype=torch.float64) - flat.shape[1] * mean**2
-    # Images whose bytes differ at all have at least 2/3 here; less is rounding of an image of one colour.
-    factor = torch.where(square < 0.5, 0.0, scale / square.clamp(min=0.5).sqrt())
+    # Images whose bytes differ at all have at least 2/3 here; an image of one colour is 0 by now.
+    factor = scale / square.clamp(min=0.5).sqrt()
     flat.sub_(mean.float()[:, None]).mul_(factor.float()[:, None])
 
 
@@ -223,7 +223,7 @@ def _fitted(plain: Preprocessing, pictures: Pictures, items: Sequence[Item], whi
         covariance = second.div_(count).addr_(mean, mean, alpha=-1)
         values, vectors = torch.linalg.eigh(covariance)
         matrix = (vectors / (values.clamp(min=0) + whiten).sqrt()) @ vectors.T
-        return replace(found, whiten=((matrix + matrix.T) / 2).float())
+        return replace(found, whiten=matrix.float())
 
 
 def _mean_image(pictures: Pictures, items: Sequence[Item], size: int) -> Tensor:

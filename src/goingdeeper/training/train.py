@@ -12,15 +12,15 @@ from typing import Any, NoReturn
 
 import torch
 
-from goingdeeper.data.batches import Preprocessing
-from goingdeeper.data.pictures import Survey, mean_and_std, survey
+from goingdeeper.data.batches import steps_in_epoch
+from goingdeeper.data.pictures import Survey, survey
+from goingdeeper.data.preprocessing import Preprocessing, check_input, prepare_input
 from goingdeeper.data.sources import Source, open_source
 from goingdeeper.data.split import Division, divide
 from goingdeeper.errors import DataError, GateError, Interrupted, ResourceError, UsageError
 from goingdeeper.nn.build import Net, build
-from goingdeeper.recipes.images import Centre
 from goingdeeper.recipes.recipe import Recipe
-from goingdeeper.recipes.settings import change, lasting
+from goingdeeper.recipes.settings import change, full_name, lasting
 from goingdeeper.runs.folder import RunFolder
 from goingdeeper.runs.listing import going_on, locked
 from goingdeeper.runs.model import Model
@@ -93,21 +93,27 @@ class _Ready:
             self.wishes, self.source, self.found, self.division, self.plan, self.recipe, self.reasons, weights
         )
 
-    def job(self) -> Job:
-        mean, std = mean_and_std(self.found.pictures, self.division.train)
-        if isinstance(self.recipe.input, Centre):
-            std = (1 / 255,) * len(std)
-        if self.begun:  # the weights are for images on their scale
-            mean, std = self.begun.preprocessing.mean, self.begun.preprocessing.std
+    @property
+    def steps_per_epoch(self) -> int:
+        return steps_in_epoch(len(self.division.train), self.recipe.batch)
+
+    def scale(self) -> Preprocessing:
+        """That of the weights which are gone on from, or fitted to the training images."""
+        size = self.plan.size
+        if self.begun:
+            return self.begun.preprocessing.at(size)
+        return prepare_input(self.recipe.input, self.found.pictures, self.division.train, size)
+
+    def job(self, scale: Preprocessing) -> Job:
         return Job(
             self.net, self.recipe, self.found.pictures, self.division.train, self.division.val,
-            self.source.classes, Preprocessing(self.plan.size, mean, std), self.wishes.seed, self.plan.device,
+            self.source.classes, scale, self.wishes.seed, self.plan.device,
         )  # fmt: skip
 
     def lasting(self, epochs: int, why: str) -> _Ready:
         """The same for another length."""
         reasons = [Reason("epochs", str(epochs), why) if r.what == "epochs" else r for r in self.reasons]
-        recipe = lasting(self.recipe, epochs, self.job().steps_per_epoch)
+        recipe = lasting(self.recipe, epochs, self.steps_per_epoch)
         return replace(self, recipe=recipe, reasons=reasons)
 
 
@@ -120,18 +126,19 @@ def _train(wishes: Wishes, out: Path | None, events: Events) -> RunFolder:
         path, before = engine.from_main(_place(out, ready) if engine.main else ("", None))
         folder = RunFolder(Path(path))
         with locked(folder) if engine.main else nullcontext():
+            scale = ready.scale()
             if before and wishes.time:  # the epochs that fitted were counted when the run began
-                ready = ready.lasting(_epochs(before, ready.job()), "as the run began")
+                ready = ready.lasting(_epochs(before, ready), "as the run began")
             elif budget:
                 events.note(f"trying some steps, to see what fits into {wishes.time}")
                 left = budget - (time.perf_counter() - clock)
-                epochs, each = engine.from_main(epochs_within(ready.job(), left, engine))
+                epochs, each = engine.from_main(epochs_within(ready.job(scale), left, engine))
                 ready = ready.lasting(epochs, f"--time {wishes.time} at {each:.3g} s an epoch here")
             run = {**before, "status": "running"} if before else ready.record()
             if engine.main and wishes.tensorboard:
                 events = TensorBoard(folder.path / "tensorboard", events)
             log = _begin(folder, run, ready.division, events, bool(before)) if engine.main else events
-            _run(ready.job(), engine, folder, run, ready.source, log)
+            _run(ready.job(scale), engine, folder, run, ready.source, log)
     finally:
         engine.close()
     return folder
@@ -147,6 +154,12 @@ def _prepare(wishes: Wishes, events: Events) -> _Ready:
     division = divide(source, found.digests, wishes.split_seed)
     _check_classes(source, division)
     recipe, reasons = choose_recipe(wishes, plan.network, source, len(division.train))
+    if begun:
+        if any(full_name(recipe, key).startswith("input") for key, _ in wishes.settings):
+            raise UsageError("--from keeps the scale of its weights' input; leave out --set input")
+        begun.preprocessing.at(plan.size)
+    else:
+        check_input(recipe.input, plan.size)
     net = build(plan.network, seed=wishes.seed if wishes.init_seed is None else wishes.init_seed)
     reasons = [device, *plan.reasons, *reasons]
     if begun:
@@ -160,10 +173,10 @@ def _place(out: Path | None, ready: _Ready) -> tuple[str, dict[str, Any] | None]
     return str(folder.path), folder.run() if resuming else None
 
 
-def _epochs(run: dict[str, Any], job: Job) -> int:
+def _epochs(run: dict[str, Any], ready: _Ready) -> int:
     """The length that a run was begun with."""
     recipe = run["recipe"]
-    return int(recipe["iterations"] // job.steps_per_epoch or recipe["epochs"])
+    return int(recipe["iterations"] // ready.steps_per_epoch or recipe["epochs"])
 
 
 def _begin(folder: RunFolder, run: dict[str, Any], division: Division, events: Events, resuming: bool) -> Log:

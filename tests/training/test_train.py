@@ -53,7 +53,8 @@ def without_report(folder):
 def test_what_a_run_folder_holds(finished, pets):
     assert without_report(finished) == [
         "gradients.csv", "log.jsonl", "metrics.csv",
-        "model/README.md", "model/config.json", "model/golden.png", "model/model.safetensors", "predictions.csv", "run.json", "split.csv",
+        "model/README.md", "model/config.json", "model/golden.png",
+        "model/model.safetensors", "predictions.csv", "run.json", "split.csv",
     ]  # fmt: skip
 
 

@@ -82,6 +82,22 @@ class Net(m.Composite):
             inside.through(self.heads.get_submodule(name), name, taps.found[name])
         return logits, {address: taps.found[address] for address in wanted}
 
+    def until(self, images: Tensor, address: str) -> Tensor:
+        """The value at an address of the trunk; layers behind the one it is in are not computed.
+
+        Raises UsageError for an address that the trunk does not have.
+        """
+        top = address.partition(".")[0]
+        if top == "heads" or address not in self._addresses:
+            trunk = [known for known in self._addresses if not known.startswith("heads.")]
+            raise unknown(f"address in {self.description.name}:", address, trunk, "`deeper show` lists them")
+        taps = m.Taps(frozenset((address,)))
+        for name, _ in self.description.layers:
+            images = m.run(self.get_submodule(name), name, images, taps)
+            if name == top:
+                break
+        return taps.found[address]
+
     def forward_features(self, images: Tensor) -> Tensor:
         """The last map before global pooling or the first fully connected layer, (N, C, H, W)."""
         for name, layer in self.description.layers:

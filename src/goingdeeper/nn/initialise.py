@@ -25,7 +25,7 @@ def initialise(net: nn.Module, network: Network, generator: torch.Generator) -> 
         inner = unit.get_submodule("conv") if isinstance(layer, Conv) else unit
         assert isinstance(inner, nn.Conv2d | nn.Linear)
         draw, bias = _start(step.path, layer, network.init)
-        _fill(inner.weight, draw, generator)
+        fill(inner.weight, draw, generator)
         if inner.bias is not None:
             nn.init.constant_(inner.bias, bias)
         if isinstance(layer, Conv) and layer.norm:
@@ -43,7 +43,8 @@ def _start(path: str, layer: Conv | Linear, rule: Initialisation) -> tuple[Draw,
 
 
 @torch.no_grad()
-def _fill(weight: Tensor, draw: Draw, generator: torch.Generator) -> None:
+def fill(weight: Tensor, draw: Draw, generator: torch.Generator) -> None:
+    """Draws the weights of one layer, (filters, channels, ...), on the CPU."""
     area = math.prod(weight.shape[2:])
     fan_in, fan_out = weight.shape[1] * area, weight.shape[0] * area
     fan = {"in": fan_in, "out": fan_out, "average": (fan_in + fan_out) / 2, "one": 1}[draw.fan]

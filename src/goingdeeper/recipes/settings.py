@@ -21,7 +21,7 @@ ALIASES = {"lr": "optimiser.rate", "learning_rate": "optimiser.rate"}
 
 AT_MOST_ONE = frozenset({
     "momentum", "pad", "smoothing", "average", "bad_share", "decay", "beta1", "beta2", "erase", "cutout",
-    "norm_decay", "stochastic_depth", "share", "start",
+    "norm_decay", "stochastic_depth", "share", "start", "present",
 })  # fmt: skip
 AT_LEAST_ONE = frozenset({"batch", "accumulate", "repeats", "tries", "aspect"})
 ANY = frozenset({"low", "high"})

@@ -327,6 +327,18 @@ def test_losses_are_in_32_bits_where_the_network_is_in_16(loss):
     assert losses.total.item() != exact.total.item()
 
 
+def test_the_teachers_logits_are_softened_in_32_bits():
+    """16 bits hold no more than three digits of a logit, and would lose some of them to the division by 3."""
+    found, teacher = objective(FALLING).float(), build(TEACHER, seed=2)
+    for parameter in teacher.parameters():
+        parameter.data.mul_(2)
+    with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
+        side = float(found(images(), LABELS).parts["teacher"])
+        logits = [net(images()).double().numpy() / 3 for net in (teacher, found.net)]
+    q, p = map(softmax, logits)
+    assert side == pytest.approx(-(q * np.log(p)).sum(1).mean(), rel=1e-6)
+
+
 @pytest.mark.parametrize("loss", [CrossEntropy(0.1), FALLING, HINT], ids=str)
 def test_several_processes_find_a_gradient_for_every_parameter(loss, tmp_path):
     """DistributedDataParallel refuses a second step where one parameter that asks for a gradient had none."""

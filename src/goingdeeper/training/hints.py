@@ -23,7 +23,7 @@ WEIGHTS = uniform(0.05)
 
 def hint_losses(student: Tensor, teacher: Tensor, regressor: nn.Module) -> Tensor:
     """(N,): 1/2 |teacher - regressor(student)|^2 of each image, summed over the map. Equation 3."""
-    predicted = full(regressor(_as_map(student)))
+    predicted: Tensor = regressor(_as_map(student))
     return 0.5 * (full(_as_map(teacher)) - predicted).flatten(1).square().sum(1)
 
 

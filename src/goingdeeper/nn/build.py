@@ -36,16 +36,17 @@ from goingdeeper.layers import (
     children,
 )
 from goingdeeper.nn import modules as m
+from goingdeeper.nn.composites import Branches, Composite, HighwayLayer, ResidualBlock, Taps
 from goingdeeper.nn.initialise import initialise
 from goingdeeper.shapes import Shape, width
 from goingdeeper.trace import Step, addresses, trace
 
 
-class Net(m.Composite):
+class Net(Composite):
     """A built network. `forward` always returns logits, (N, classes), whatever the mode."""
 
     description: Network
-    heads: m.Composite
+    heads: Composite
 
     def __init__(self, network: Network) -> None:
         steps = {step.path: step for step in trace(network)}
@@ -54,11 +55,10 @@ class Net(m.Composite):
         self._addresses = frozenset(addresses(network))
         self.heads = _nested(_parts(network.heads, "heads.", steps, network))
 
-    def forward(self, x: Tensor, taps: m.Taps | None = None) -> Tensor:
+    def forward(self, x: Tensor, taps: Taps | None = None) -> Tensor:
         """images: (N, channels, height, width), float32, normalised."""
-        for name, _ in self.description.layers:
-            x = m.run(self.get_submodule(name), name, x, taps)
-        return x.flatten(1)  # some networks end in a global average of class maps
+        parts = [(name, self.get_submodule(name)) for name, _ in self.description.layers]
+        return self.in_turn(parts, x, taps).flatten(1)  # some networks end in a global average of class maps
 
     def tap(self, images: Tensor, addresses: Iterable[str]) -> tuple[Tensor, dict[str, Tensor]]:
         """Logits, and the values at addresses such as `3a`, `conv1.norm` or `heads.4a`, of one pass.
@@ -75,9 +75,9 @@ class Net(m.Composite):
             for name, _ in self.description.heads
             if any(_within(want, f"heads.{name}") for want in wanted)
         ]
-        taps = m.Taps(wanted | frozenset(heads))
+        taps = Taps(wanted | frozenset(heads))
         logits = self(images, taps)
-        inside = m.Taps(wanted, "heads.", taps.found)
+        inside = Taps(wanted, "heads.", taps.found)
         for name in heads:
             inside.through(self.heads.get_submodule(name), name, taps.found[name])
         return logits, {address: taps.found[address] for address in wanted}
@@ -197,26 +197,26 @@ def _module(layer: Layer, path: str, steps: dict[str, Step], network: Network) -
             before = missing // 2 if layer.side == "both" else 0
             return m.ZeroPadShortcut(layer.stride, before, missing - before)
         case Chain():
-            return m.Composite(_parts(layer.layers, below, steps, network))
+            return Composite(_parts(layer.layers, below, steps, network))
         case Concat():
-            return m.Branches(_parts(layer.branches, below, steps, network))
+            return Branches(_parts(layer.branches, below, steps, network))
         case Residual():
             body = _parts(layer.body, below, steps, network)
             shortcut = _module(layer.shortcut, f"{path}.shortcut", steps, network)
-            return m.ResidualBlock(body, shortcut, layer.act)
+            return ResidualBlock(body, shortcut, layer.act)
         case Highway():
-            return m.HighwayLayer(_parts(children(layer), below, steps, network))
+            return HighwayLayer(_parts(children(layer), below, steps, network))
 
 
-def _nested(heads: list[tuple[str, nn.Module]]) -> m.Composite:
+def _nested(heads: list[tuple[str, nn.Module]]) -> Composite:
     """Modules by address: `conv1.conv` becomes the part `conv` of the part `conv1`."""
-    whole = m.Composite([])
+    whole = Composite([])
     for address, head in heads:
         place: nn.Module = whole
         *above, name = address.split(".")
         for part in above:
             if not hasattr(place, part):
-                place.add_module(part, m.Composite([]))
+                place.add_module(part, Composite([]))
             place = place.get_submodule(part)
         place.add_module(name, head)
     return whole

@@ -1,15 +1,11 @@
-"""The torch modules behind the layer records. Composite ones pass taps on to their parts."""
+"""The torch modules behind the layer records that hold no others."""
 
 from __future__ import annotations
-
-from collections.abc import Iterable
-from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from goingdeeper.errors import DescriptionError
 from goingdeeper.layers import (
     Activation,
     AvgPool,
@@ -25,84 +21,8 @@ from goingdeeper.layers import (
     pieces,
     sides,
 )
+from goingdeeper.nn.composites import Composite
 from goingdeeper.shapes import equal_parts
-
-
-@dataclass(frozen=True)
-class Taps:
-    """Addresses whose values are wanted from a pass, and the values found so far."""
-
-    wanted: frozenset[str]
-    prefix: str = ""
-    found: dict[str, Tensor] = field(default_factory=dict)
-
-    def through(self, module: nn.Module, name: str, x: Tensor) -> Tensor:
-        """module(x), keeping what is wanted of it and of its parts."""
-        path = self.prefix + name
-        below = f"{path}."
-        if isinstance(module, Composite) and any(want.startswith(below) for want in self.wanted):
-            y: Tensor = module(x, Taps(self.wanted, below, self.found))
-        else:
-            y = module(x)
-        if path in self.wanted:
-            self.found[path] = y
-            y = y.clone()  # what follows may work in place
-        return y
-
-
-def run(module: nn.Module, name: str, x: Tensor, taps: Taps | None) -> Tensor:
-    y: Tensor = module(x) if taps is None else taps.through(module, name, x)
-    return y
-
-
-class Composite(nn.Module):
-    """A module with addressable parts: `forward(x, taps=None)`."""
-
-    def __init__(self, parts: Iterable[tuple[str, nn.Module]]) -> None:
-        super().__init__()
-        for name, part in parts:
-            if hasattr(self, name):
-                raise DescriptionError(f"'{name}' cannot be a layer's name: modules use it")
-            self.add_module(name, part)
-
-    def run_parts(self, x: Tensor, taps: Taps | None) -> Tensor:
-        for name, part in self.named_children():
-            x = run(part, name, x, taps)
-        return x
-
-    def forward(self, x: Tensor, taps: Taps | None = None) -> Tensor:
-        return self.run_parts(x, taps)
-
-
-class Branches(Composite):
-    """Branches on one input, joined along the channels."""
-
-    def forward(self, x: Tensor, taps: Taps | None = None) -> Tensor:
-        return torch.cat([run(branch, name, x, taps) for name, branch in self.named_children()], dim=1)
-
-
-class ResidualBlock(Composite):
-    """body(x) + shortcut(x), then ReLU if there is one; the last part is the shortcut."""
-
-    def __init__(self, body: Iterable[tuple[str, nn.Module]], shortcut: nn.Module, act: ReLU | None) -> None:
-        super().__init__([*body, ("shortcut", shortcut)])
-        self._relu = act is not None
-
-    def forward(self, x: Tensor, taps: Taps | None = None) -> Tensor:
-        *body, (name, shortcut) = self.named_children()
-        y = x
-        for part_name, part in body:
-            y = run(part, part_name, y, taps)
-        y = y + run(shortcut, name, x, taps)
-        return F.relu(y, inplace=True) if self._relu else y
-
-
-class HighwayLayer(Composite):
-    """transform(x) gate(x) + x (1 - gate(x))."""
-
-    def forward(self, x: Tensor, taps: Taps | None = None) -> Tensor:
-        transformed, gate = (run(part, name, x, taps) for name, part in self.named_children())
-        return torch.lerp(x, transformed, gate)
 
 
 class ConvUnit(Composite):

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from fnmatch import fnmatchcase
+from typing import Literal, TypeAlias
 
 from goingdeeper.recipes.images import Augmentation, Input, Standardise
 from goingdeeper.recipes.losses import CrossEntropy, Loss
 from goingdeeper.recipes.optimisers import SGD, Optimiser, Rule
 from goingdeeper.recipes.schedules import Constant, Schedule, UntilLearning, WarmupCosine
 
+Said: TypeAlias = tuple[tuple[str, str], ...]
+
 
 @dataclass(frozen=True)
 class Recipe:
     """Everything about training that is not the network or the data.
 
-    source: the paper. networks: ids it was used for, as patterns. after: the recipe whose run it goes on
-    from. takes: of that run's weights, those under these addresses or patterns; all of them if empty. said:
-    where a setting is printed, by its name; `inferred` begins what is not.
+    source: the paper. networks: ids it was used for, as patterns; the first is an id, the one to take where
+    none is asked for. after: the recipe whose run it goes on from. takes: of that run's weights, those under
+    these addresses or patterns; all of them if empty. said: where a setting is printed, by its name or that
+    of the part it belongs to; `inferred` begins what is not. remarks: what the source says and no setting
+    can.
+
+    images: of the training set that it was written for, which turns iterations into epochs. size: side of the
+    images while training, 0 for the network's own.
 
     epochs, iterations: the length; iterations where they are not 0. batch: images an update, of all devices
     together. momentum_schedule: on the optimiser's momentum. until_learning: a lower rate at the start.
@@ -39,6 +48,8 @@ class Recipe:
     networks: tuple[str, ...] = ()
     after: str = ""
     takes: tuple[str, ...] = ()
+    images: int = 0
+    size: int = 0
     epochs: int = 30
     iterations: int = 0
     batch: int = 128
@@ -64,4 +75,31 @@ class Recipe:
     recompute: int = 0
     accumulate: int = 1
     bad_share: float = 0.01
-    said: tuple[tuple[str, str], ...] = ()
+    said: Said = ()
+    remarks: tuple[str, ...] = ()
+
+
+def says(places: Mapping[str, str], before: Recipe | None = None) -> Said:
+    """Where settings are printed; those of an earlier recipe go on, unless said anew, or taken out by ""."""
+    merged = {**(dict(before.said) if before else {}), **places}
+    return tuple((name, place) for name, place in merged.items() if place)
+
+
+def printed(recipe: Recipe, name: str) -> str:
+    """Where a setting, or else the part it belongs to, is printed; empty where nothing is said."""
+    places = dict(recipe.said)
+    while name and name not in places:
+        name = name.rpartition(".")[0]
+    return places.get(name, "")
+
+
+def passes(recipe: Recipe) -> float:
+    """The length in epochs of the training set that it was written for."""
+    if recipe.iterations and recipe.images:
+        return recipe.iterations * recipe.batch / recipe.images
+    return recipe.epochs
+
+
+def used_for(recipe: Recipe, network: str) -> bool:
+    """Whether the recipe's source trained this network with it."""
+    return any(fnmatchcase(network, pattern) for pattern in recipe.networks)

@@ -13,7 +13,7 @@ from goingdeeper.errors import UsageError, unknown
 from goingdeeper.recipes.recipe import Recipe
 from goingdeeper.recipes.schedules import Exponential, Inverse, Linear, Plateau, Schedule, Steps
 
-FIXED = ("name", "source", "networks", "after", "takes", "rules", "said")
+FIXED = ("name", "source", "networks", "after", "takes", "images", "size", "rules", "said", "remarks")
 """What makes the recipe what it is, and is not set by name."""
 
 ALIASES = {"lr": "optimiser.rate", "learning_rate": "optimiser.rate"}

@@ -22,8 +22,12 @@ def _generator():
 
 
 @pytest.mark.parametrize(
-    "name", ["commands.md", "networks.md", "audit.md", "layers.md", "googlenet.svg", "inception-module.svg"]
-)
+    "name",
+    [
+        "commands.md", "networks.md", "audit.md", "layers.md", "recipes.md", "googlenet.svg",
+        "inception-module.svg",
+    ],
+)  # fmt: skip
 def test_generated_pages_are_current(name):
     assert (ROOT / "docs" / name).read_text("utf-8") == _generator().pages()[name], (
         "run python tools/docs.py and look at what changed"

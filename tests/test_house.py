@@ -81,6 +81,9 @@ def _loaded_after(code: str) -> set[str]:
         "import goingdeeper as gd; gd.audit(['vgg-16']); print(gd.diff('resnet-50', 'resnet-50-v1.5'))",
         "from goingdeeper.cli import deeper; deeper(['list'], standalone_mode=False)",
         "from goingdeeper.cli import deeper; deeper(['show', 'googlenet', '--json'], standalone_mode=False)",
+        "import goingdeeper as gd; gd.recipe('resnet-cifar'); gd.list_recipes()",
+        "from goingdeeper.cli import deeper; deeper(['recipes'], standalone_mode=False)",
+        "from goingdeeper.cli import deeper; deeper(['recipes', 'dsn-1', '--json'], standalone_mode=False)",
     ],
 )
 def test_describing_loads_no_torch(code):

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from goingdeeper.drawings.draw import draw
     from goingdeeper.nn.build import build, create_model
     from goingdeeper.notation import from_json, to_json
+    from goingdeeper.recipes import names as list_recipes
+    from goingdeeper.recipes import recipe
     from goingdeeper.runs.listing import list_runs
     from goingdeeper.tables.table import table
 
@@ -31,7 +33,9 @@ _HOMES = {
     "train": "api",
     "network": "catalogue",
     "list_models": "catalogue:names",
+    "list_recipes": "recipes:names",
     "list_runs": "runs.listing",
+    "recipe": "recipes",
     "audit": "comparisons.audit",
     "cost": "costs.counts",
     "diff": "comparisons.diff",
@@ -55,9 +59,11 @@ __all__ = [
     "evaluate",
     "from_json",
     "list_models",
+    "list_recipes",
     "list_runs",
     "load",
     "network",
+    "recipe",
     "report",
     "table",
     "to_json",

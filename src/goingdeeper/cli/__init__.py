@@ -21,6 +21,7 @@ VERBS = {
     "draw": ("show", "Draw a network, or one block of it, as an SVG picture."),
     "audit": ("audit", "Compare what the papers print with what is exact."),
     "diff": ("diff", "Compare two networks, or two blocks, layer by layer."),
+    "recipes": ("recipes", "List the recipes for training, or one with all its settings."),
     "train": ("train", "Train a classifier on a folder of images."),
     "evaluate": ("use", "Score a trained run on labelled images."),
     "predict": ("use", "Classify images with a trained run."),

@@ -14,19 +14,20 @@ from goingdeeper.recipes import (
     maxout,
     modern,
     nin,
+    own,
     prelu,
     resnet,
     signs,
     vgg,
 )
-from goingdeeper.recipes.modern import SCRATCH
+from goingdeeper.recipes.own import SCRATCH
 from goingdeeper.recipes.recipe import Recipe
 
 __all__ = ["SCRATCH", "Recipe", "names", "recipe", "recipes"]
 
 FILES = (
-    modern, alexnet, vgg, prelu, googlenet, bn_inception, inception, resnet, maxout, nin, dsn, fitnet,
-    highway, signs,
+    own, alexnet, vgg, prelu, googlenet, bn_inception, inception, resnet, maxout, nin, dsn, fitnet, highway,
+    signs, modern,
 )  # fmt: skip
 
 

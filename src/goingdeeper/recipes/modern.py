@@ -1,4 +1,4 @@
-"""Recipes of later years for the same networks, from scratch, and for going on from trained weights."""
+"""Recipes of later years for the same networks, from scratch."""
 
 from __future__ import annotations
 
@@ -19,28 +19,9 @@ from goingdeeper.recipes.recipe import Recipe, says
 from goingdeeper.recipes.resnet import CIFAR
 from goingdeeper.recipes.schedules import Steps, WarmupCosine
 
-SCRATCH = Recipe("scratch", remarks=("Rate, batch and epochs follow from the images and the network.",))
-
-FINETUNE = Recipe(
-    "finetune",
-    epochs=10,
-    batch=32,
-    optimiser=SGD(rate=0.005, momentum=0.9, weight_decay=1e-4),
-    schedule=WarmupCosine(1.0),
-    rules=(Rule("classifier", rate=10.0),),
-    said=says({
-        "epochs": "inferred: a third of those from scratch",
-        "batch": "inferred: small sets need enough updates",
-        "optimiser": "inferred: a twentieth of the rate from scratch, so that what was learnt stays",
-        "schedule": "inferred: half as long a warm-up as from scratch",
-        "rules": "inferred: a new classifier starts from nothing and may go faster",
-    }),
-    remarks=("Goes on from a run's weights (--from RUN); with other classes the classifier is new.",),
-)  # fmt: skip
-
 A1 = Recipe(
     "a1",
-    "Wightman, Touvron and Jegou, ResNet strikes back: an improved training procedure in timm (2021)",
+    "Wightman et al., ResNet strikes back: an improved training procedure in timm (2021)",
     networks=("resnet-50-v1.5", "resnet-101-v1.5", "resnet-152-v1.5", "resnet-18-b", "resnet-34-b"),
     images=IMAGENET,
     size=224,
@@ -134,8 +115,8 @@ TORCHVISION_NEW = Recipe(
         "augmentation.crop": "published script",
         "augmentation.flip": "published script",
         "loss": "published recipe",
-        "average": "published script: 0.99998, which it changes to 0.99891 every 32 updates for this batch and "
-        "length; here the same decay for every update",
+        "average": "published script: 0.99998, which it makes 0.99891 every 32 updates for this batch "
+        "and length; here the same decay, update by update",
     }),
     remarks=(
         "Tested at 224 out of a shorter side of 232: 80.858 % top-1 accuracy for ResNet-50, 81.886 for 101, "
@@ -207,4 +188,4 @@ CIFAR_STRONG = Recipe(
     ),
 )  # fmt: skip
 
-RECIPES = (SCRATCH, FINETUNE, A1, A2, A3, TORCHVISION_NEW, TORCHVISION_BASELINE, CIFAR_STRONG)
+RECIPES = (A1, A2, A3, TORCHVISION_NEW, TORCHVISION_BASELINE, CIFAR_STRONG)

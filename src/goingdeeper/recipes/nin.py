@@ -31,7 +31,7 @@ NIN = Recipe(
         "schedule.patience": "inferred: lowered when accuracy stops improving",
         "rules": "released configuration",
         "input": "section 4.2",
-        "augmentation": "section 4.2; inferred: by 4 pixels, as the deeply-supervised nets, which build on it",
+        "augmentation": "section 4.2; inferred: by 4 pixels, as deeply-supervised nets after it",
         "loss": "section 4.1",
     }),
     remarks=("The paper watches the accuracy on the training set; here it is the validation error.",),

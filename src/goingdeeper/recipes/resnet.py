@@ -150,7 +150,7 @@ RESNET_CIFAR_110 = replace(
     until_learning=UntilLearning(share=0.1, error=80.0),
     said=says({
         "until_learning": "section 4.2",
-        "until_learning.over": "inferred: the training error of a batch is too coarse",
+        "until_learning.over": "inferred: the error of one batch is too coarse",
     }, RESNET_CIFAR),
     remarks=(
         *RESNET_CIFAR.remarks,
@@ -161,4 +161,4 @@ RESNET_CIFAR_110 = replace(
     ),
 )  # fmt: skip
 
-RECIPES = (RESNET_IMAGENET, RESNET_IMAGENET_STEPS, RESNET_TORCH, RESNET_CIFAR, RESNET_CIFAR_110)
+RECIPES = (RESNET_IMAGENET, RESNET_IMAGENET_STEPS, RESNET_CIFAR, RESNET_CIFAR_110, RESNET_TORCH)

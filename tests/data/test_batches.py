@@ -14,9 +14,7 @@ from scipy.stats import binomtest, chisquare
 from goingdeeper.data import batches
 from goingdeeper.data.batches import (
     Batch,
-    draws,
     evaluation_batches,
-    order,
     steps_in_epoch,
     training_batches,
 )
@@ -310,18 +308,3 @@ def test_an_error_in_the_loader_arrives(problem):
         epoch_of(pictures, items, batch=2)
     assert caught.value is problem
     assert loaders() == 0
-
-
-def test_order_is_a_permutation_that_depends_on_seed_and_epoch():
-    found = {tuple(order(50, seed, epoch)) for seed in (0, 1, 2**32 - 1) for epoch in (1, 2, 300)}
-    assert len(found) == 9
-    assert all(sorted(each) == list(range(50)) for each in found)
-    assert order(0, 0, 1) == []
-
-
-def test_every_image_of_every_epoch_has_random_numbers_of_its_own():
-    first = {
-        float(draws(seed, epoch, index).random())
-        for seed in (0, 1) for epoch in (1, 2, 3) for index in (0, 1, 2, 10**6)
-    }  # fmt: skip
-    assert len(first) == 24

@@ -19,6 +19,7 @@ OTHERS = {
     "augmentation.crop.pad": ("0", 0.0),
     "augmentation.crop.reflect": ("yes", True),
     "augmentation.flip": ("no", False),
+    "augmentation.alternate_flips": ("yes", True),
     "augmentation.erase": ("0.1", 0.1),
     "augmentation.cutout": ("0.25", 0.25),
     "augmentation.mixup": ("0.2", 0.2),

@@ -13,29 +13,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from goingdeeper.data.decode import Pixels
+from goingdeeper.data.augment import Chance, augmented
+from goingdeeper.data.mixing import DRAWS, mixed
+from goingdeeper.data.order import MIX, Visits, Whole, order, uniforms
 from goingdeeper.data.pictures import Pictures, cpus
 from goingdeeper.data.preprocessing import Preprocessing
 from goingdeeper.data.sources import Item
-from goingdeeper.recipes.images import Augmentation, Padded
+from goingdeeper.recipes.images import Augmentation
 
 Loaded = TypeVar("Loaded")
 
 
 @dataclass(frozen=True)
 class Batch:
+    """images: (N, 3, size, size). labels: (N,) class numbers, or (N, classes) targets of mixed images."""
+
     images: Tensor
     labels: Tensor
-
-
-def order(count: int, seed: int, epoch: int) -> list[int]:
-    """The order in which an epoch visits `count` images."""
-    return [int(i) for i in np.random.Generator(np.random.Philox(key=[seed, epoch])).permutation(count)]
-
-
-def draws(seed: int, epoch: int, index: int) -> np.random.Generator:
-    """The random numbers of one image in one epoch, whoever loads it and when."""
-    return np.random.Generator(np.random.Philox(key=[seed, (epoch << 32) | (index + 1)]))
 
 
 def training_batches(
@@ -49,26 +43,50 @@ def training_batches(
     seed: int,
     epoch: int,
     start: int = 0,
+    balance: bool = False,
+    rank: int = 0,
+    ranks: int = 1,
 ) -> Iterator[Batch]:
-    """The epoch's batches from number `start` on; an incomplete last one is left out."""
-    number = {name: index for index, name in enumerate(classes)}
-    labels = torch.tensor([number[item.label] for item in items])
-    visits = order(len(items), seed, epoch)
-    size = preprocessing.size
+    """The epoch's batches from number `start` on; an incomplete last one is left out.
+
+    balance: each class gets the same share of the epoch. batch: images of all ranks together; of these the
+    rank gets its contiguous part, as it would be in the whole batch.
+    """
+    labels = numbers(items, classes)
+    visits = order(len(items), seed, epoch, labels=labels if balance else None, repeats=augmentation.repeats)
+    mixing = bool(augmentation.mixup or augmentation.cutmix)
 
     def load(position: int, pool: ThreadPoolExecutor) -> Batch:
-        chosen = visits[position * batch : (position + 1) * batch]
-        fitted = pictures.read([items[i].path for i in chosen], pool)
-        out = np.zeros((len(chosen), size, size, 3), np.uint8)
-        inside = np.zeros((len(chosen), size, size), bool)
-        for slot, (index, image) in enumerate(zip(chosen, fitted, strict=True)):
-            _crop(image, augmentation, draws(seed, epoch, index), out[slot], inside[slot])
-        images = preprocessing.normalise(torch.from_numpy(out))
-        if not inside.all():
-            images.mul_(torch.from_numpy(inside)[:, None])  # zeros after normalisation: the mean colour
-        return Batch(images, labels[torch.tensor(chosen)])
+        chosen, own = part(visits.batch(position, batch), rank, ranks, mixing)
+        chance = Chance(seed, epoch, chosen)
+        paths = [items[i].path for i in chosen.image]
+        images = augmented(pictures, paths, preprocessing, augmentation, chance, pool)
+        found = torch.from_numpy(labels[chosen.image])
+        if mixing:
+            draws = uniforms(seed, epoch, [position], DRAWS, MIX)[0]
+            images, found = mixed(images, found, len(classes), augmentation.mixup, augmentation.cutmix, draws)
+        return Batch(images[own], found[own])
 
     yield from _ahead(load, range(start, steps_in_epoch(len(items), batch)))
+
+
+def numbers(items: Sequence[Item], classes: Sequence[str]) -> Whole:
+    """The items' class numbers."""
+    number = {name: index for index, name in enumerate(classes)}
+    return np.array([number[item.label] for item in items], np.int64)
+
+
+def part(visits: Visits, rank: int, ranks: int, pairs: bool) -> tuple[Visits, slice]:
+    """A rank's visits of a batch, and where they are among them.
+
+    pairs: images are mixed with their neighbours, 0 with 1 and so on, so that a neighbour at the edge that
+    another rank trains on is loaded, too.
+    """
+    first, last = (len(visits) * end // ranks for end in (rank, rank + 1))
+    if not pairs:
+        return visits[first:last], slice(None)
+    begin = first - first % 2
+    return visits[begin : last + last % 2], slice(first - begin, last - begin)
 
 
 def steps_in_epoch(count: int, batch: int) -> int:
@@ -76,40 +94,25 @@ def steps_in_epoch(count: int, batch: int) -> int:
 
 
 def evaluation_batches(
-    pictures: Pictures, items: Sequence[Item], preprocessing: Preprocessing, batch: int
+    pictures: Pictures,
+    items: Sequence[Item],
+    preprocessing: Preprocessing,
+    batch: int,
+    rank: int = 0,
+    ranks: int = 1,
 ) -> Iterator[Tensor]:
-    """Every image once, in order, as its central crop."""
+    """Every image once, in order, as its central crop.
+
+    Of several ranks each gets consecutive batches: one after another they are the batches of a single one,
+    none of them padded or repeated. Some ranks get none where there are more ranks than batches.
+    """
 
     def load(position: int, pool: ThreadPoolExecutor) -> Tensor:
         chosen = items[position * batch : (position + 1) * batch]
         return preprocessing.views(pictures.read([item.path for item in chosen], pool))
 
-    yield from _ahead(load, range(-(-len(items) // batch)))
-
-
-def _crop(
-    image: Pixels,
-    augmentation: Augmentation,
-    random: np.random.Generator,
-    out: Pixels,
-    inside: np.ndarray[tuple[int, int], np.dtype[np.bool_]],
-) -> None:
-    """A random size x size window of the image with a margin around it, into `out`."""
-    size = out.shape[0]
-    assert isinstance(augmentation.crop, Padded)
-    pad = round(augmentation.crop.pad * size)
-    top = int(random.integers(0, image.shape[0] + 2 * pad - size + 1)) - pad
-    left = int(random.integers(0, image.shape[1] + 2 * pad - size + 1)) - pad
-    mirror = augmentation.flip and random.random() < 0.5
-    first_row, last_row = max(0, top), min(image.shape[0], top + size)
-    first_column, last_column = max(0, left), min(image.shape[1], left + size)
-    rows = slice(first_row - top, last_row - top)
-    columns = slice(first_column - left, last_column - left)
-    out[rows, columns] = image[first_row:last_row, first_column:last_column]
-    inside[rows, columns] = True
-    if mirror:
-        out[:] = out[:, ::-1].copy()
-        inside[:] = inside[:, ::-1].copy()
+    count = -(-len(items) // batch)
+    yield from _ahead(load, range(count * rank // ranks, count * (rank + 1) // ranks))
 
 
 def _ahead(load: Callable[[int, ThreadPoolExecutor], Loaded], positions: range) -> Iterator[Loaded]:

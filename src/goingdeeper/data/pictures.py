@@ -10,9 +10,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from goingdeeper.data.crops import most
 from goingdeeper.data.decode import Pixels, fit
 from goingdeeper.data.sources import Item, Problem, Source
 from goingdeeper.errors import DataError
+from goingdeeper.recipes.images import Crop, Padded
+
+FITTED = Padded()
+"""Crops that take images as they are evaluated: fitted to the input."""
 
 BAD_SHARE = 0.01
 """Training goes on without images that cannot be read only up to this share of all."""
@@ -32,20 +37,47 @@ class Survey:
 
 
 class Pictures:
-    """Images by path with their shorter side at `size`; decoded again at each use where memory is short."""
+    """Images by path with their shorter side at `size`; decoded again at each use where memory is short.
 
-    def __init__(self, source: Source, size: int, resident: dict[str, Pixels]) -> None:
+    most: the shorter side that training crops from at most; larger images are fitted to it first, whether
+    memory keeps them or not. whole: the images for such crops that memory keeps.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        size: int,
+        resident: dict[str, Pixels],
+        most: float | None = None,
+        whole: dict[str, Pixels] | None = None,
+    ) -> None:
         self._source, self.size, self._resident = source, size, resident
+        self.most, self._whole = size if most is None else most, whole or {}
 
     def __getitem__(self, path: str) -> Pixels:
         kept = self._resident.get(path)
-        return kept if kept is not None else fit(self._source.read(path), self.size)
+        if kept is not None:
+            return kept
+        whole = self._whole.get(path)
+        if whole is None or min(whole.shape[:2]) >= self.most:  # fitted once: twice gives other pixels
+            whole = self._source.read(path)
+        return fit(whole, self.size)
+
+    def large(self, path: str) -> Pixels:
+        """The image that training crops from: as it was stored, or fitted to `most`."""
+        kept = self._whole.get(path)
+        return kept if kept is not None else no_larger(self._source.read(path), self.most)
 
     def read(self, paths: Sequence[str], pool: ThreadPoolExecutor) -> list[Pixels]:
         """Several at a time; decoding leaves Python's lock, so threads share the work."""
         if all(path in self._resident for path in paths):
             return [self._resident[path] for path in paths]
         return list(pool.map(self.__getitem__, paths))
+
+
+def no_larger(pixels: Pixels, most: float) -> Pixels:
+    """The image, with its shorter side at `most` where it is beyond that."""
+    return fit(pixels, int(most)) if min(pixels.shape[:2]) > most else pixels
 
 
 def cpus() -> int:
@@ -58,27 +90,31 @@ def survey(
     size: int,
     bad_share: float = BAD_SHARE,
     progress: Callable[[int, int], None] | None = None,
+    crop: Crop = FITTED,
 ) -> Survey:
     """Reads every image once. Unreadable ones are listed, and left out.
 
-    progress: called with (images read, images in all). Raises DataError where more than `bad_share` of
-    the images cannot be read.
+    progress: called with (images read, images in all). crop: what training will make of the images; all but
+    Padded take larger ones than `size`. Raises DataError where more than `bad_share` of the images cannot
+    be read.
     """
     room = _free_memory() // 3
+    largest = most(crop, size)
     resident: dict[str, Pixels] = {}
+    whole: dict[str, Pixels] = {}
     digests: dict[str, str] = {}
     sizes: dict[str, tuple[int, int]] = {}
     problems = list(source.problems)
     total = len(source.items)
-    for done, (item, found) in enumerate(_look(source, size), start=1):
+    for done, (item, found) in enumerate(_look(source, size, crop), start=1):
         if isinstance(found, DataError):
             problems.append(Problem(item.path, str(found), "left out"))
         else:
-            digest, shape, pixels = found
-            digests[item.path], sizes[item.path] = digest, shape
-            if room > pixels.nbytes:
-                room -= pixels.nbytes
-                resident[item.path] = pixels
+            digests[item.path], sizes[item.path] = found.digest, found.size
+            for kept, pixels in ((whole, found.whole), (resident, found.fitted)):
+                if pixels is not None and room > pixels.nbytes:
+                    room -= pixels.nbytes
+                    kept[item.path] = pixels
         if progress:
             progress(done, total)
     bad = total - len(digests)
@@ -88,13 +124,23 @@ def survey(
             f"{bad} of {total} images cannot be read, over the {100 * bad_share:g} % that may be left out "
             f"(in training, --set bad_share=0.05 allows 5 %); repair or remove them: {_shortened(listed)}"
         )
-    return Survey(digests, sizes, tuple(problems), Pictures(source, size, resident))
+    return Survey(digests, sizes, tuple(problems), Pictures(source, size, resident, largest, whole))
 
 
-def _look(
-    source: Source, size: int
-) -> Iterator[tuple[Item, tuple[str, tuple[int, int], Pixels] | DataError]]:
-    def look(item: Item) -> tuple[str, tuple[int, int], Pixels] | DataError:
+@dataclass(frozen=True)
+class _Look:
+    """One image: its hash, (width, height), and what may be kept of it."""
+
+    digest: str
+    size: tuple[int, int]
+    fitted: Pixels | None
+    whole: Pixels | None
+
+
+def _look(source: Source, size: int, crop: Crop) -> Iterator[tuple[Item, _Look | DataError]]:
+    largest = most(crop, size)
+
+    def look(item: Item) -> _Look | DataError:
         try:
             pixels = source.read(item.path)
             digest = hashlib.sha256(source.content(item.path)).hexdigest()
@@ -102,8 +148,13 @@ def _look(
             return problem
         except OSError as problem:
             return DataError(f"{item.path} cannot be read: {problem.strerror or problem}")
-        # A copy: a crop would keep the whole frame alive.
-        return digest, (pixels.shape[1], pixels.shape[0]), np.ascontiguousarray(fit(pixels, size))
+        fitted = whole = None
+        if not isinstance(crop, Padded) and item.split != "val":
+            whole = no_larger(pixels, largest)
+        if whole is None or min(whole.shape[:2]) >= largest:  # otherwise it can be fitted from the whole
+            # A copy: a crop would keep the whole frame alive.
+            fitted = np.ascontiguousarray(fit(pixels, size))
+        return _Look(digest, (pixels.shape[1], pixels.shape[0]), fitted, whole)
 
     with ThreadPoolExecutor(cpus()) as pool:
         window = 16 * cpus()  # decoded frames wait in memory, so only so many at a time

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,8 @@ class AreaCrop:
 
     low: smallest share of the area, up to 1. aspect: from its inverse to it. logarithmic: the ratio's
     logarithm is uniform and sides are not swapped, as later libraries have it. any_resize: bilinear, area,
-    nearest or cubic at random. tries: then the central square.
+    nearest or cubic at random. tries: then the central square, or the whole image as in the released
+    Inception.
     """
 
     low: float = 0.08
@@ -94,6 +95,7 @@ class AreaCrop:
     logarithmic: bool = False
     any_resize: bool = False
     tries: int = 10
+    otherwise: Literal["centre", "whole"] = "centre"
 
 
 Crop: TypeAlias = Padded | Window | ScaleJitter | AreaCrop
@@ -159,14 +161,15 @@ Policy: TypeAlias = RandAugment | TrivialAugment
 class Augmentation:
     """What is drawn anew for each image in each epoch.
 
-    flip: half of the images are mirrored. erase: share of the images that lose a rectangle (random
-    erasing). cutout: side of a square that is set to the mean, as a share of the size. mixup, cutmix: alpha
-    of the beta distribution that images of a batch are mixed with; where both are given, half of the
-    batches each. repeats: versions of each image in a batch.
+    flip: half of the images are mirrored; with alternate_flips an image is so in every other epoch. erase:
+    share of the images that lose a rectangle (random erasing). cutout: side of a square that is set to the
+    mean, as a share of the size. mixup, cutmix: alpha of the beta distribution that images of a batch are
+    mixed with; where both are given, half of the batches each. repeats: versions of each image in a batch.
     """
 
     crop: Crop = Padded()
     flip: bool = True
+    alternate_flips: bool = False
     colour: Colour | None = None
     policy: Policy | None = None
     erase: float = 0.0

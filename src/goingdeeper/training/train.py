@@ -149,8 +149,8 @@ def _prepare(wishes: Wishes, events: Events) -> _Ready:
     device = choose_device(wishes.device, wishes.devices)
     begun = begin_from(wishes.from_run)
     plan = choose_network(wishes, source, device.value, begun)
-    bad_share = change(named_recipe(wishes, plan.network), dict(wishes.settings)).bad_share
-    found = survey(source, plan.size, bad_share, events.reading)
+    asked = change(named_recipe(wishes, plan.network), dict(wishes.settings))
+    found = survey(source, plan.size, asked.bad_share, events.reading, asked.augmentation.crop)
     division = divide(source, found.digests, wishes.split_seed)
     _check_classes(source, division)
     recipe, reasons = choose_recipe(wishes, plan.network, source, len(division.train))

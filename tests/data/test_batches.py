@@ -22,7 +22,19 @@ from goingdeeper.data.pictures import Pictures
 from goingdeeper.data.preprocessing import Preprocessing
 from goingdeeper.data.sources import Item, Source
 from goingdeeper.errors import DataError
-from goingdeeper.recipes.images import Augmentation, Padded
+from goingdeeper.recipes.images import (
+    AreaCrop,
+    Augmentation,
+    Howard,
+    InceptionColour,
+    Padded,
+    PCAColour,
+    RandAugment,
+    ScaleJitter,
+    TorchColour,
+    TrivialAugment,
+    Window,
+)
 
 PLAIN = Augmentation(Padded(0.0), flip=False)
 RAW = Preprocessing(8, (0.0,) * 3, (1 / 255,) * 3)  # values come out as the bytes went in
@@ -308,3 +320,105 @@ def test_an_error_in_the_loader_arrives(problem):
         epoch_of(pictures, items, batch=2)
     assert caught.value is problem
     assert loaders() == 0
+
+
+EVERYTHING = {
+    "padded": Augmentation(),
+    "reflected": Augmentation(Padded(0.25, True), alternate_flips=True),
+    "window": Augmentation(Window(280, True), colour=PCAColour()),
+    "jitter": Augmentation(ScaleJitter(), colour=Howard(), cutout=0.3),
+    "area": Augmentation(AreaCrop(any_resize=True), colour=InceptionColour(), mixup=0.2),
+    "whole": Augmentation(AreaCrop(0.05, tries=100, otherwise="whole"), colour=TorchColour()),
+    "rand": Augmentation(Padded(), policy=RandAugment(), erase=0.5, mixup=0.2, cutmix=1.0, repeats=3),
+    "trivial": Augmentation(AreaCrop(logarithmic=True), policy=TrivialAugment(), cutmix=1.0, repeats=2),
+    "balanced": Augmentation(Padded(), cutout=0.25, mixup=1.0),
+}
+
+
+@pytest.fixture
+def noise():
+    generator = np.random.default_rng(0)
+    images = {f"{n:03}": generator.integers(0, 256, (9 + n % 3, 12, 3), dtype=np.uint8) for n in range(23)}
+    items = [Item(path, "odd" if n < 4 else "even") for n, path in enumerate(images)]
+    source = Source(
+        "noise", "", ("even", "odd"), tuple(items), bytes, images.__getitem__, lambda path: None, False
+    )
+    return Pictures(source, 8, {}, 30), items
+
+
+def every(noise, name, **options):
+    return epoch_of(*noise, EVERYTHING[name], balance=name == "balanced", **{"batch": 7, **options})
+
+
+@pytest.mark.parametrize("name", EVERYTHING)
+def test_any_augmentation_is_resumed_whatever_the_threads(noise, monkeypatch, name):
+    whole = every(noise, name)
+    assert len(whole) == 3
+    assert all(batch.images.shape == (7, 3, 8, 8) and batch.images.isfinite().all() for batch in whole)
+    assert all(batch.images.is_contiguous(memory_format=torch.channels_last) for batch in whole)
+    monkeypatch.setattr(batches, "cpus", lambda: 5)
+    assert same(every(noise, name, start=1), whole[1:])
+    assert not same(every(noise, name, epoch=2), whole)
+
+
+@pytest.mark.parametrize("ranks", [2, 3, 5])
+@pytest.mark.parametrize("name", EVERYTHING)
+def test_ranks_share_the_batches_of_one_process(noise, name, ranks):
+    whole = every(noise, name)
+    shares = [every(noise, name, rank=rank, ranks=ranks) for rank in range(ranks)]
+    joined = [
+        Batch(torch.cat([part.images for part in parts]), torch.cat([part.labels for part in parts]))
+        for parts in zip(*shares, strict=True)
+    ]
+    assert same(joined, whole)
+    assert {len(batch.labels) for share in shares for batch in share} <= {7 // ranks, 7 // ranks + 1}
+
+
+@pytest.mark.parametrize("mixing", [{"mixup": 0.4}, {"cutmix": 1.0}])
+def test_targets_say_what_is_in_an_image(mixing):
+    """Even images are black, odd ones white: the mean level is the share of the class."""
+    images = {f"{n:02}": np.full((8, 8, 3), 255 * (n % 2), np.uint8) for n in range(20)}
+    items = [Item(path, "odd" if int(path) % 2 else "even") for path in images]
+    pictures = Pictures(coded(1)[0]._source, 8, images)
+    augmentation = Augmentation(Padded(0.0), **mixing)
+    seen = []
+    for epoch in range(1, 9):
+        for batch in epoch_of(pictures, items, augmentation, epoch=epoch):
+            assert batch.labels.shape == (4, 2) and batch.labels.dtype == torch.float32
+            torch.testing.assert_close(batch.images.mean((1, 2, 3)) / 255, batch.labels[:, 1])
+            seen += batch.labels[:, 1].tolist()
+    assert any(0.05 < share < 0.95 for share in seen)
+
+
+def test_repeats_are_different_versions_of_an_image_in_the_same_batch():
+    pictures, items = coded(40)
+    found = epoch_of(pictures, items, Augmentation(Padded(0.25), repeats=4), batch=8)
+    assert len(found) == 5
+    seen = Counter()
+    for batch in found:
+        counts = Counter(numbers(batch))
+        assert set(counts.values()) == {4}
+        seen += counts
+        for number in counts:
+            views = [image for n, image in zip(numbers(batch), batch.images, strict=True) if n == number]
+            assert len({view.numpy().tobytes() for view in views}) > 1
+    assert len(seen) == 10
+
+
+def test_balance_shows_rare_classes_more_often():
+    pictures, items = coded(40)
+    items = [Item(item.path, "odd" if int(item.path) < 4 else "even") for item in items]
+    for epoch in (1, 2):
+        labels = torch.cat([b.labels for b in epoch_of(pictures, items, balance=True, epoch=epoch)])
+        assert labels.bincount().tolist() == [20, 20]
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 3, 7])
+def test_ranks_evaluate_every_image_once(ranks):
+    pictures, items = coded(22)
+    whole = list(evaluation_batches(pictures, items, RAW, 4))
+    shared = [list(evaluation_batches(pictures, items, RAW, 4, rank, ranks)) for rank in range(ranks)]
+    joined = [images for share in shared for images in share]
+    assert len(joined) == len(whole) == 6
+    assert all(torch.equal(one, other) for one, other in zip(joined, whole, strict=True))
+    assert max(map(len, shared)) - min(map(len, shared)) <= 1

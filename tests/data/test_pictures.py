@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from goingdeeper.data import pictures
 from goingdeeper.data.decode import decode, fit
 from goingdeeper.data.pictures import survey
 from goingdeeper.data.sources import open_source
 from goingdeeper.errors import DataError
+from goingdeeper.recipes.images import AreaCrop, ScaleJitter, Window
 
 
 def test_a_survey_knows_content_and_size_of_every_image(picture_folder):
@@ -120,3 +123,44 @@ def test_memory_is_filled_no_further_than_there_is_room(picture_folder, monkeypa
     assert all(
         image.base is None or image.base.nbytes <= 2 * image.nbytes for image in found._resident.values()
     )
+
+
+def photos(picture_folder, sizes):
+    root = picture_folder({"a": 2, "b": 2})
+    generator = np.random.default_rng(0)
+    for file, size in zip(sorted(root.glob("*/*.png")), sizes, strict=True):
+        Image.fromarray(generator.integers(0, 256, (*size, 3), dtype=np.uint8)).save(file)
+    return root, open_source(root)
+
+
+SIZES = [(12, 20), (100, 90), (40, 40), (10, 11)]
+
+
+@pytest.mark.parametrize("room", [0, 3424, 9000, 10**12])  # the second: a whole image, not the fitted one
+@pytest.mark.parametrize("crop", [Window(256), ScaleJitter(256, 300), AreaCrop(0.25)])
+def test_crops_take_larger_images_and_evaluation_the_same_as_ever(picture_folder, monkeypatch, crop, room):
+    root, source = photos(picture_folder, SIZES)
+    monkeypatch.setattr(pictures, "_free_memory", lambda: 3 * room)
+    plain, found = survey(source, 12).pictures, survey(source, 12, crop=crop).pictures
+    # 12 * 256 / 224; twice 12 * 300 / 224; 12 / sqrt(0.25 * 3 / 4).
+    limit = {Window: 14, ScaleJitter: 32, AreaCrop: 28}[type(crop)]
+    for item in source.items:
+        original = decode(root / item.path)
+        assert np.array_equal(found[item.path], fit(original, 12))
+        assert np.array_equal(found[item.path], plain[item.path])
+        large = original if min(original.shape[:2]) <= limit else fit(original, limit)
+        assert np.array_equal(found.large(item.path), large)
+
+
+def test_whole_images_are_kept_where_there_is_room_but_for_those_of_validation(picture_folder):
+    root, source = photos(picture_folder, SIZES)
+    items = tuple(replace(item, split="val" if "b/" in item.path else "train") for item in source.items)
+    found = survey(replace(source, items=items), 12, crop=AreaCrop(0.25)).pictures
+    shapes = {path: image.shape[:2] for path, image in found._whole.items()}
+    assert shapes == {"a/0.png": (12, 20), "a/1.png": (31, 28)}
+    assert set(found._resident) == {"a/1.png", "b/0.png", "b/1.png"}  # of the first, the whole will do
+    for file in root.glob("*/*.png"):
+        file.write_bytes(b"")
+    for item in items:  # nothing is read again
+        assert min(found[item.path].shape[:2]) == 12
+        assert "b/" in item.path or found.large(item.path).shape[:2] == shapes[item.path]

@@ -107,7 +107,7 @@ def _from_large(
     def make(slot: int) -> None:
         image, corners[slot] = crops.cropped(pictures.large(paths[slot]), crop, size, draws[slot])
         if flips[slot] and not late:
-            image = image[:, ::-1]
+            image = crops.mirror(image)
         found[slot] = paint(image, slot) if paint else image
 
     list(pool.map(make, range(len(paths))))

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch.nn import functional as F
 
 from goingdeeper.errors import DataError
@@ -118,7 +118,8 @@ _quiet = _Quiet()
 
 def rgb(image: Image.Image) -> Pixels:
     """The pixels of an opened image, orientation applied."""
-    image = ImageOps.exif_transpose(image)
+    if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:  # it copies the upright ones, too
+        image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I"):  # convert("RGB") would clip 16-bit greys to white
         wide = np.asarray(image, dtype=np.int64).clip(0, 65535)
         grey = ((wide * 255 + 32767) // 65535).astype(np.uint8)
@@ -127,7 +128,7 @@ def rgb(image: Image.Image) -> Pixels:
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         rgba = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
-    return np.array(image.convert("RGB"), dtype=np.uint8)
+    return np.array(image if image.mode == "RGB" else image.convert("RGB"), dtype=np.uint8)
 
 
 def fit(pixels: Pixels, size: int) -> Pixels:

@@ -147,8 +147,8 @@ class Resident:
     def _within(self, places: Tensor, length: int) -> Tensor:
         """Rows or columns of the image for those of the window: mirrored at the edges, or held there."""
         if self.crop.reflect:
-            last = length - 1
-            return last - (last - places.abs()).abs()
+            period = max(1, 2 * (length - 1))
+            return torch.minimum(places % period, -places % period)
         return places.clamp(0, length - 1)
 
     def _whole(self, images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:

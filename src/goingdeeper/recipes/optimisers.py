@@ -33,12 +33,17 @@ class CaffeSGD:
 
 @dataclass(frozen=True)
 class RMSProp:
-    """TensorFlow's form: s <- d s + (1 - d) g^2, from 1; v <- m v + rate g / sqrt(s + eps); w <- w - v."""
+    """TensorFlow's form: s <- d s + (1 - d) g^2; v <- m v + rate g / sqrt(s + eps); w <- w - v.
+
+    start: what s is at first. Pylearn2's form, g / max(sqrt(s), 1e-5) with s from 0 and no momentum, is this
+    one with eps 1e-10, start 0 and momentum 0, but for gradients of about 1e-5.
+    """
 
     rate: float = 0.045
     decay: float = 0.9
     momentum: float = 0.9
     eps: float = 1.0
+    start: float = 1.0
     weight_decay: float = 4e-5
 
 
@@ -56,7 +61,11 @@ class Adam:
 
 @dataclass(frozen=True)
 class LAMB:
-    """You et al. 2020: Adam's step with decay, scaled in each layer to the norm of its weights."""
+    """You et al. 2020: Adam's step with decay, scaled in each layer to the norm of its weights.
+
+    What does not decay takes Adam's step as it is, as in the program of "ResNet strikes back": the norm of a
+    bias that starts at 0 says nothing about its scale.
+    """
 
     rate: float = 5e-3
     beta1: float = 0.9
@@ -72,11 +81,15 @@ Optimiser: TypeAlias = SGD | CaffeSGD | RMSProp | Adam | LAMB
 class Rule:
     """What is different for some parameters; of several rules that fit, factors multiply.
 
-    of: `weights`, `convolutions`, `biases`, `norms`, `slopes`, `classifier` (the last layer's weights and
-    biases), or a pattern of parameter names, such as `conv1.conv.weight` or `heads.*`. rate: factor on the
-    rate. decay: factor on the weight decay, which otherwise is 1 for weights and 0 for the rest; None leaves
-    it. max_norm: bound on the norm of each filter's or unit's weights after every update, 0 for none.
-    schedule: on top of the recipe's own.
+    of: `weights`, `convolutions` (weights and biases), `biases`, `norms` (gamma and beta), `slopes`,
+    `classifier` (the trunk's last layer, weights and biases), the name of one parameter such as
+    `conv1.conv.weight`, or a pattern of names such as `heads.*`. Words and patterns may find nothing, since
+    recipes are for several networks; a name that the network does not have is refused.
+
+    rate: factor on the rate. decay: factor on the weight decay, which is 1 for weights and 0 for the rest, or
+    1 for all with the recipe's `decay_all`; a rule for biases, norms or slopes, or for one parameter by name,
+    counts from 1; None leaves it. max_norm: bound on the norm of each filter's or unit's weights after every
+    update, 0 for none; the lowest holds. schedule: on top of the recipe's own.
     """
 
     of: str

@@ -87,14 +87,19 @@ class Inverse:
 
 @dataclass(frozen=True)
 class Linear:
-    """1 in the first epoch, `end` in epoch `until` and after it; in equal steps from epoch to epoch."""
+    """1 up to epoch `since`, `end` from epoch `until` on; in equal steps from epoch to epoch between them.
+
+    Epochs count from 1; `since=0` makes the first step in the first epoch, as Pylearn2 does.
+    """
 
     end: float
     until: int
+    since: int = 1
 
     def factor(self, now: Now) -> float:
-        done = math.floor(now.come("epochs")) / max(1, self.until - 1)
-        return 1 + min(1.0, done) * (self.end - 1)
+        epoch = 1 + math.floor(now.come("epochs"))
+        done = (epoch - self.since) / max(1, self.until - self.since)
+        return 1 + min(1.0, max(0.0, done)) * (self.end - 1)
 
 
 @dataclass(frozen=True)

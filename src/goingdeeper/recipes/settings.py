@@ -103,6 +103,10 @@ def lasting(recipe: Recipe, epochs: int, per_epoch: int) -> Recipe:
         recipe,
         schedule=_stretched(recipe.schedule, share),
         momentum_schedule=_stretched(recipe.momentum_schedule, share),
+        rules=tuple(
+            replace(rule, schedule=_stretched(rule.schedule, share)) if rule.schedule else rule
+            for rule in recipe.rules
+        ),
     )
 
 
@@ -113,7 +117,9 @@ def _stretched(schedule: Schedule, share: float) -> Schedule:
         case Exponential():
             return replace(schedule, every=_rounded(schedule.every * share))
         case Linear():
-            return replace(schedule, until=max(1, round(schedule.until * share)))
+            # The first epoch stays the first one; what lies between it and the last moves.
+            until, since = (1 + round((place - 1) * share) for place in (schedule.until, schedule.since))
+            return replace(schedule, until=until, since=since)
         case Inverse():
             return replace(schedule, gamma=schedule.gamma / share)
         case Plateau():

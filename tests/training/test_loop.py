@@ -255,8 +255,11 @@ def test_a_loss_that_is_no_number_stops_before_the_update(tmp_path):
     assert caught.value.exit_status == 6
     assert trainer.progress.step < 3
     checkpoint = newest_checkpoint(tmp_path, pytest.fail)
+    prefix = "objective.net."
     assert {
-        name[4:]: v.numpy().tobytes() for name, v in checkpoint.tensors.items() if name[:4] == "net."
+        name.removeprefix(prefix): value.numpy().tobytes()
+        for name, value in checkpoint.tensors.items()
+        if name.startswith(prefix)
     } == kept
 
 

@@ -170,7 +170,7 @@ def test_the_model_is_not_the_last_epochs_where_that_is_worse(here, wishes):
     tensors = load_file(max(folder.checkpoints.glob("step-*")) / "tensors.safetensors")
     state = load_model(folder.path).net.state_dict()
     assert all(torch.equal(value, tensors[f"best.{name}"]) for name, value in state.items())
-    assert not all(torch.equal(value, tensors[f"net.{name}"]) for name, value in state.items())
+    assert not all(torch.equal(value, tensors[f"objective.net.{name}"]) for name, value in state.items())
 
 
 def test_the_resolved_recipe_stands_in_run_json(here, pets):

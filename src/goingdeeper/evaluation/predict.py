@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from goingdeeper.data.batches import evaluation_batches
 from goingdeeper.data.pictures import Pictures
 from goingdeeper.data.preprocessing import Preprocessing
 from goingdeeper.data.sources import Item
+from goingdeeper.nn.build import Net
 
 
 def log_probabilities(
-    net: nn.Module,
+    net: Net,
     pictures: Pictures,
     items: Sequence[Item],
     preprocessing: Preprocessing,
@@ -22,6 +23,8 @@ def log_probabilities(
     batch: int = 128,
     device: str | torch.device = "cpu",
     progress: Callable[[int, int], None] | None = None,
+    rank: int = 0,
+    ranks: int = 1,
 ) -> Tensor:
     """Log of softmax, (N, classes), on the CPU, in the order of the items; the net's mode is restored."""
     training = net.training
@@ -30,11 +33,11 @@ def log_probabilities(
     seen = 0
     try:
         with torch.inference_mode():
-            for images in evaluation_batches(pictures, items, preprocessing, batch):
+            for images in evaluation_batches(pictures, items, preprocessing, batch, rank, ranks):
                 found.append(net(images.to(device)).float().log_softmax(1).cpu())
                 seen += len(images)
                 if progress:
                     progress(seen, len(items))
     finally:
         net.train(training)
-    return torch.cat(found)
+    return torch.cat(found) if found else torch.empty(0, net.description.classes)

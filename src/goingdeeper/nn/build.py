@@ -91,11 +91,10 @@ class Net(Composite):
         if top == "heads" or address not in self._addresses:
             trunk = [known for known in self._addresses if not known.startswith("heads.")]
             raise unknown(f"address in {self.description.name}:", address, trunk, "`deeper show` lists them")
-        taps = m.Taps(frozenset((address,)))
-        for name, _ in self.description.layers:
-            images = m.run(self.get_submodule(name), name, images, taps)
-            if name == top:
-                break
+        taps = Taps(frozenset((address,)))
+        names = [name for name, _ in self.description.layers]
+        parts = [(name, self.get_submodule(name)) for name in names[: names.index(top) + 1]]
+        self.in_turn(parts, images, taps)
         return taps.found[address]
 
     def forward_features(self, images: Tensor) -> Tensor:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from goingdeeper.data.sources import Item
-
 T = TypeVar("T")
-Rows = TypeVar("Rows", Tensor, Sequence[Item])
 
 
 class Engine:
@@ -62,11 +58,6 @@ class Engine:
         raised = torch.tensor([float(flag)], device=self.device)
         torch.distributed.all_reduce(raised)
         return bool(raised.item())
-
-    def share(self, items: Rows) -> Rows:
-        """This process's part of items, images or labels; the parts follow one another."""
-        count = len(items)
-        return items[self.rank * count // self.ranks : (self.rank + 1) * count // self.ranks]
 
     def same(self, module: nn.Module) -> None:
         """Gives all processes the running statistics of rank 0."""

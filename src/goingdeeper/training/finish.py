@@ -9,10 +9,12 @@ from typing import Any
 
 import torch
 
+from goingdeeper.data.batches import training_batches
 from goingdeeper.data.sources import Source
 from goingdeeper.evaluation.predict import log_probabilities
 from goingdeeper.evaluation.scores import Score, score
 from goingdeeper.nn.build import Net
+from goingdeeper.nn.population import population_statistics
 from goingdeeper.runs.folder import RunFolder
 from goingdeeper.runs.model import load_model, save_model
 from goingdeeper.training.loop import Job, Trainer
@@ -24,6 +26,15 @@ def finish(trainer: Trainer, folder: RunFolder, run: dict[str, Any], source: Sou
     job, progress = trainer.job, trainer.progress
     write_metrics(folder, trainer)  # a kill may have come between the last checkpoint and this file
     trainer.net.load_state_dict(trainer.best)
+    if job.recipe.population:
+        batches = training_batches(
+            job.pictures, job.train, job.classes, job.preprocessing, job.recipe.augmentation,
+            batch=job.recipe.batch, seed=job.seed, epoch=0,
+        )  # fmt: skip
+        population_statistics(trainer.net, (batch.images.to(trainer.engine.device) for batch in batches))
+        trainer.best = {
+            name: value.detach().cpu().clone() for name, value in trainer.net.state_dict().items()
+        }
     number = {name: index for index, name in enumerate(job.classes)}
     labels = torch.tensor([number[item.label] for item in job.val])
     found = log_probabilities(
@@ -62,7 +73,7 @@ def finish(trainer: Trainer, folder: RunFolder, run: dict[str, Any], source: Sou
                 "epoch": progress.best_epoch,
                 "goingdeeper": __version__,
                 "command": run["command"],
-                **({"from": run["from"]} if run.get("from") else {}),
+                **{name: run[name] for name in ("from", "teacher") if run.get(name)},
             },
         },
     )

@@ -6,7 +6,7 @@ import dataclasses
 import math
 import statistics
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
@@ -15,15 +15,17 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from goingdeeper.data.batches import Batch, steps_in_epoch, training_batches
+from goingdeeper.data.batches import Batch, evaluation_batches, steps_in_epoch, training_batches
 from goingdeeper.data.pictures import Pictures
 from goingdeeper.data.preprocessing import Preprocessing
 from goingdeeper.data.sources import Item
 from goingdeeper.evaluation.predict import log_probabilities
 from goingdeeper.evaluation.scores import Score, score
 from goingdeeper.nn.build import Net
+from goingdeeper.recipes.losses import CrossEntropy, Hint
 from goingdeeper.recipes.recipe import Recipe
 from goingdeeper.recipes.schedules import Now
+from goingdeeper.runs.model import Model
 from goingdeeper.training.checkpoints import Checkpoint, save_checkpoint
 from goingdeeper.training.engine import Engine
 from goingdeeper.training.events import EpochEnd, Events, Pace
@@ -48,6 +50,7 @@ class Job:
     preprocessing: Preprocessing
     seed: int
     device: str
+    teacher: Model | None = None
 
     @property
     def steps_per_epoch(self) -> int:
@@ -97,7 +100,9 @@ class Trainer:
         self.job = job
         self.engine = engine or Engine(job.device)
         self.net = job.net.to(self.engine.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.update = Updater(self.net, job.recipe, job.seed, self.engine)
+        seen = Counter(item.label for item in job.train)
+        counts = {name: seen[name] for name in job.classes}
+        self.update = Updater(self.net, job.recipe, job.seed, self.engine, job.teacher, counts)
         self.plateau = Plateau(len(job.classes))
         self.progress = Progress()
         self.best: dict[str, Tensor] = {}
@@ -131,14 +136,14 @@ class Trainer:
         return training_batches(
             job.pictures, job.train, job.classes, job.preprocessing, job.recipe.augmentation,
             batch=job.recipe.batch, seed=job.seed, epoch=progress.epoch, start=progress.step,
+            balance=job.recipe.balance == "sampling", rank=self.engine.rank, ranks=self.engine.ranks,
         )  # fmt: skip
 
     def step(self, batch: Batch) -> dict[str, float]:
         """One update; the losses and errors, summed over this process's part of the batch."""
         progress = self.progress
         place = Place(self._number(), progress.epoch, progress.step + 1)
-        part = Batch(self.engine.share(batch.images), self.engine.share(batch.labels))
-        return self.update(part, self._now(), place)
+        return self.update(batch, self._now(), place)
 
     def _steps(self) -> int:
         """In the current epoch."""
@@ -157,7 +162,7 @@ class Trainer:
                 loaded = time.perf_counter()
                 values = self.step(batch)
                 now = time.perf_counter()
-                count = len(self.engine.share(batch.labels))
+                count = len(batch.labels)
                 progress.step += 1
                 progress.seconds += now - clock
                 self._add({**values, "images": count, "seconds": now - clock, "wait": loaded - clock})
@@ -165,7 +170,8 @@ class Trainer:
                 clock = now
                 self._learning(values["wrong"], count)
                 events.step(self._pace(steps))
-                self._watch(values["loss_main"] / count, events)
+                if isinstance(self.job.recipe.loss, CrossEntropy):
+                    self._watch(values["loss_main"] / count, events)
         finally:
             batches.close()  # type: ignore[attr-defined]
         return progress.step >= steps
@@ -212,7 +218,7 @@ class Trainer:
 
     def _close_epoch(self, stop: StopRequest) -> EpochEnd | None:
         """Scores the epoch and turns to the next; None, and nothing changed, where asked to stop midway."""
-        progress = self.progress
+        progress, hint = self.progress, isinstance(self.job.recipe.loss, Hint)
         start = time.perf_counter()
         found = self._evaluate(stop)
         if found is None:
@@ -224,7 +230,9 @@ class Trainer:
         row = self._row(found)
         progress.rows.append(row)
         progress.gradients = self.update.norms.by_layer()
-        if (found.top1_error, found.cross_entropy) < (progress.best_error, progress.best_loss):
+        # A hint trains no classifier, so that only its loss says how good an epoch was.
+        before = (0.0 if hint else progress.best_error, progress.best_loss)
+        if (0.0 if hint else found.top1_error, found.cross_entropy) < before:
             progress.best_epoch = progress.epoch
             progress.best_error, progress.best_loss = found.top1_error, found.cross_entropy
             average = self.update.average
@@ -272,12 +280,31 @@ class Trainer:
             engine.same(self.net)
             with suppress(_Stopped):
                 found = log_probabilities(
-                    self.net, job.pictures, engine.share(job.val), job.preprocessing, device=engine.device,
-                    progress=look,
+                    self.net, job.pictures, job.val, job.preprocessing, device=engine.device, progress=look,
+                    rank=engine.rank, ranks=engine.ranks,
                 )  # fmt: skip
         if engine.any(found is None) or found is None:
             return None
-        return score(engine.gather(found), labels, job.classes)
+        result = score(engine.gather(found), labels, job.classes)
+        if isinstance(job.recipe.loss, Hint):
+            return dataclasses.replace(result, cross_entropy=self._hint())
+        return result
+
+    @torch.no_grad()
+    def _hint(self) -> float:
+        """The hint's loss on the validation images."""
+        job, engine, objective = self.job, self.engine, self.update.objective
+        sums = {"loss": 0.0, "images": 0.0}
+        objective.eval()
+        for images in evaluation_batches(
+            job.pictures, job.val, job.preprocessing, job.recipe.batch, engine.rank, engine.ranks
+        ):
+            labels = torch.zeros(len(images), dtype=torch.int64)
+            loss = objective(images.to(engine.device), labels.to(engine.device)).total
+            sums = {"loss": sums["loss"] + len(images) * float(loss), "images": sums["images"] + len(images)}
+        objective.train()
+        total = engine.sums(sums)
+        return total["loss"] / total["images"]
 
     def _save(self, folder: Path) -> None:
         progress = dataclasses.replace(self.progress, sums=self.engine.sums(self.progress.sums))

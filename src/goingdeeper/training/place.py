@@ -57,7 +57,7 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
         plain = json.loads(json.dumps(dict(new)))
         if before.get("time"):  # the epochs were measured, and would not be the same again
             plain["recipe"] = old.get("recipe")
-        for key in ("version", "description", "recipe", "seed", "device", "from"):
+        for key in ("version", "description", "recipe", "seed", "device", "from", "teacher"):
             if old.get(key) != plain.get(key):
                 found.append(f"another {key}")
         if old.get("data", {}).get("fingerprint") != plain["data"]["fingerprint"]:

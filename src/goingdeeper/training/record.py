@@ -28,7 +28,7 @@ from goingdeeper.version import __version__
 
 def resolve(
     wishes: Wishes, source: Source, found: Survey, division: Division, plan: Plan,
-    chosen: Recipe, reasons: list[Reason], origin: dict[str, Any] | None,
+    chosen: Recipe, reasons: list[Reason],
 ) -> dict[str, Any]:  # fmt: skip
     """What run.json holds before the first step."""
     counted = cost(plan.network)
@@ -42,7 +42,6 @@ def resolve(
         "command": command(wishes),
         "wishes": {**dataclasses.asdict(wishes), "settings": dict(wishes.settings)},
         "reasons": [dataclasses.asdict(reason) for reason in reasons],
-        "from": origin,
         "network": plan.network.name,
         "params": counted.params_with_heads,
         "macs": counted.macs,

@@ -85,12 +85,14 @@ class _Ready:
     reasons: list[Reason]
     net: Net
     begun: Model | None
+    teacher: Model | None
 
     def record(self) -> dict[str, Any]:
         """What run.json holds before the first step."""
-        weights = origin(self.begun) if self.begun else None
-        return resolve(
-            self.wishes, self.source, self.found, self.division, self.plan, self.recipe, self.reasons, weights
+        origins = {"from": self.begun, "teacher": self.teacher}
+        weights = {name: origin(model) if model else None for name, model in origins.items()}
+        return weights | resolve(
+            self.wishes, self.source, self.found, self.division, self.plan, self.recipe, self.reasons
         )
 
     @property
@@ -98,16 +100,17 @@ class _Ready:
         return steps_in_epoch(len(self.division.train), self.recipe.batch)
 
     def scale(self) -> Preprocessing:
-        """That of the weights which are gone on from, or fitted to the training images."""
+        """That of the weights which are gone on from, or of the teacher, or fitted to the training images."""
         size = self.plan.size
-        if self.begun:
-            return self.begun.preprocessing.at(size)
+        if before := self.begun or self.teacher:
+            return before.preprocessing.at(size)
         return prepare_input(self.recipe.input, self.found.pictures, self.division.train, size)
 
     def job(self, scale: Preprocessing) -> Job:
         return Job(
             self.net, self.recipe, self.found.pictures, self.division.train, self.division.val,
             self.source.classes, scale, self.wishes.seed, self.plan.device,
+            self.teacher,
         )  # fmt: skip
 
     def lasting(self, epochs: int, why: str) -> _Ready:
@@ -154,17 +157,19 @@ def _prepare(wishes: Wishes, events: Events) -> _Ready:
     division = divide(source, found.digests, wishes.split_seed)
     _check_classes(source, division)
     recipe, reasons = choose_recipe(wishes, plan.network, source, len(division.train))
-    if begun:
+    teacher = begin_from(wishes.teacher)
+    if before := begun or teacher:
         if any(full_name(recipe, key).startswith("input") for key, _ in wishes.settings):
-            raise UsageError("--from keeps the scale of its weights' input; leave out --set input")
-        begun.preprocessing.at(plan.size)
+            flag = "--from" if begun else "--teacher"
+            raise UsageError(f"{flag} keeps the scale of its weights' input; leave out --set input")
+        before.preprocessing.at(plan.size)
     else:
         check_input(recipe.input, plan.size)
     net = build(plan.network, seed=wishes.seed if wishes.init_seed is None else wishes.init_seed)
     reasons = [device, *plan.reasons, *reasons]
     if begun:
         reasons += take_over(net, begun, source.classes, recipe)
-    return _Ready(wishes, source, found, division, plan, recipe, reasons, net, begun)
+    return _Ready(wishes, source, found, division, plan, recipe, reasons, net, begun, teacher)
 
 
 def _place(out: Path | None, ready: _Ready) -> tuple[str, dict[str, Any] | None]:

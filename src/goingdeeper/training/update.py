@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -13,13 +14,22 @@ from torch import Tensor, nn
 from goingdeeper.data.batches import Batch
 from goingdeeper.errors import GateError, UsageError
 from goingdeeper.nn.build import Net
+from goingdeeper.nn.prepare import prepare
 from goingdeeper.recipes.recipe import Recipe
 from goingdeeper.recipes.schedules import Now
+from goingdeeper.runs.model import Model
 from goingdeeper.training.average import Average
 from goingdeeper.training.engine import Engine
 from goingdeeper.training.gradients import LayerNorms, NotFinite, bounded, first_not_finite
-from goingdeeper.training.objective import Objective
-from goingdeeper.training.optimisers import optimiser
+from goingdeeper.training.objective import objective_for
+from goingdeeper.training.optimisers import (
+    base_rate,
+    bound_norms,
+    optimiser,
+    restore_state,
+    set_rates,
+    state_tensors,
+)
 
 
 class Place(NamedTuple):
@@ -33,13 +43,27 @@ class Place(NamedTuple):
 class Updater:
     """What an update works on: the objective as this process sees it, optimiser and running mean."""
 
-    def __init__(self, net: Net, recipe: Recipe, seed: int, engine: Engine) -> None:
+    def __init__(
+        self,
+        net: Net,
+        recipe: Recipe,
+        seed: int,
+        engine: Engine,
+        teacher: Model | None = None,
+        counts: Mapping[str, int] | None = None,
+    ) -> None:
+        """counts: training images of each class. Raises UsageError for settings that do not fit."""
         self.net, self.recipe, self.seed, self.engine = net, recipe, seed, engine
         if engine.device.type == "cpu" and recipe.precision == "float16":
             raise UsageError("precision float16 needs a GPU; on the CPU give --set precision=bfloat16")
-        self.objective = Objective(net, recipe.loss, recipe.head_weights)
-        self.parameters = dict(net.named_parameters())
-        self.optimiser = optimiser(self.parameters, recipe)
+        prepare(
+            net, norm_batch=recipe.norm_batch, norm_decay=recipe.norm_decay, population=recipe.population,
+            recompute=recipe.recompute, stochastic_depth=recipe.stochastic_depth,
+        )  # fmt: skip
+        generator = torch.Generator().manual_seed(seed)
+        self.objective = objective_for(net, recipe, teacher, counts, generator)
+        self.parameters = self.objective.trained()
+        self.optimiser = optimiser(self.parameters, net.description, recipe)
         self.average = Average(net, recipe.average) if recipe.average else None
         self.scaler = torch.amp.GradScaler(engine.device.type, enabled=recipe.precision == "float16")
         self.norms = LayerNorms()
@@ -59,8 +83,8 @@ class Updater:
 
         Raises GateError, before the weights are touched, where a loss or a gradient is no number.
         """
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.rate(now)
+        set_rates(self.optimiser, self.recipe, now)
+        self.objective.advance(now)
         self.optimiser.zero_grad(set_to_none=True)
         parts = _split(batch, self.recipe.accumulate)
         sums: dict[str, float] = {}
@@ -75,7 +99,7 @@ class Updater:
         return sums
 
     def rate(self, now: Now) -> float:
-        return self.recipe.optimiser.rate * self.recipe.schedule.factor(now)
+        return base_rate(self.recipe, now)
 
     def _seed(self, place: Place) -> None:
         """Dropout draws from torch's global state; each update has a state of its own, so that a resumed run
@@ -118,34 +142,37 @@ class Updater:
                 raise diverged(f"{problem} {_when(place)}", self.recipe) from None
         self.scaler.step(self.optimiser)  # with float16 it leaves out a step that overflowed
         self.scaler.update()
+        bound_norms(self.optimiser)
         if self.average:
             self.average.update(self.net, place.number + 1)
 
     def tensors(self) -> dict[str, Tensor]:
-        """What a checkpoint keeps: weights, their running mean, the optimiser's state."""
-        found = {f"net.{name}": value for name, value in self.net.state_dict().items()}
-        if self.average:
-            found |= {f"average.{name}": value for name, value in self.average.state.items()}
-        for name, parameter in self.parameters.items():
-            state = self.optimiser.state.get(parameter, {})
-            if state.get("momentum_buffer") is not None:
-                found[f"momentum.{name}"] = state["momentum_buffer"]
-        return found | {f"norms.{name}": value for name, value in self.norms.tensors().items()}
+        """What a checkpoint keeps: weights, their running mean, the optimiser's state, gradient norms."""
+        average = self.average.state if self.average else {}
+        parts = {
+            "objective": self.objective.state_dict(),
+            "average": average,
+            "optimiser": state_tensors(self.optimiser, self.parameters),
+            "norms": self.norms.tensors(),
+            "scaler": {"scale": torch.tensor(self.scaler.get_scale())} if self.scaler.is_enabled() else {},
+        }
+        return {f"{part}.{name}": value for part, found in parts.items() for name, value in found.items()}
 
     def restore(self, tensors: Mapping[str, Tensor], steps: int) -> None:
         """steps: of the epoch that is under way."""
-        parts: dict[str, dict[str, Tensor]] = {"net": {}, "average": {}, "momentum": {}, "norms": {}}
+        parts: dict[str, dict[str, Tensor]] = defaultdict(dict)
         for full, value in tensors.items():
             part, _, name = full.partition(".")
             parts[part][name] = value
-        self.net.load_state_dict(parts["net"])
+        self.objective.load_state_dict(parts["objective"])
+        restore_state(self.optimiser, self.parameters, parts["optimiser"])
         self.norms.restore(parts["norms"], self.parameters, steps)
         if self.average:
             self.average.restore(parts["average"])
-        for name, value in parts["momentum"].items():
-            parameter = self.parameters[name]
-            buffer = torch.empty_like(parameter).copy_(value)
-            self.optimiser.state[parameter]["momentum_buffer"] = buffer
+        if self.scaler.is_enabled():
+            self.scaler.load_state_dict(
+                {**self.scaler.state_dict(), "scale": parts["scaler"]["scale"].item()}
+            )
 
 
 def diverged(what: str, recipe: Recipe) -> GateError:

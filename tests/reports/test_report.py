@@ -114,6 +114,7 @@ def run_folder(
             "sizes": {"smallest": [48, 40], "median": [64, 64], "largest": [512, 480]},
             "split": "stratified, seed 0", "duplicates": 3, "problems": [], "fingerprint": "ab12cd34" * 8,
         },
+        "epochs": 3,
         "recipe": {"name": "scratch", "epochs": 3, "optimiser": {"rate": 0.05, "nesterov": True},
                    "steps": [{"crop": 4}, {"flip": 0.5}], "mixup": None},
         "seed": 17, "device": "cpu", "threads": 2, "versions": {"python": "3.11.7", "torch": "2.13.0"},

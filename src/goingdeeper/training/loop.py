@@ -57,6 +57,11 @@ class Job:
         return steps_in_epoch(len(self.train), self.recipe.batch)
 
     @property
+    def counts(self) -> dict[str, int]:
+        """Training images of each class."""
+        return counted(self.train, self.classes)
+
+    @property
     def steps(self) -> int:
         """Of the whole run."""
         return self.recipe.iterations or self.recipe.epochs * self.steps_per_epoch
@@ -65,6 +70,11 @@ class Job:
     def epochs(self) -> int:
         """The last one may be cut short where the recipe counts iterations."""
         return -(-self.steps // self.steps_per_epoch)
+
+
+def counted(items: Sequence[Item], classes: Sequence[str]) -> dict[str, int]:
+    found = Counter(item.label for item in items)
+    return {name: found[name] for name in classes}
 
 
 @dataclass
@@ -100,9 +110,7 @@ class Trainer:
         self.job = job
         self.engine = engine or Engine(job.device)
         self.net = job.net.to(self.engine.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        seen = Counter(item.label for item in job.train)
-        counts = {name: seen[name] for name in job.classes}
-        self.update = Updater(self.net, job.recipe, job.seed, self.engine, job.teacher, counts)
+        self.update = Updater(self.net, job.recipe, job.seed, self.engine, job.teacher, job.counts)
         self.plateau = Plateau(len(job.classes))
         self.progress = Progress()
         self.best: dict[str, Tensor] = {}

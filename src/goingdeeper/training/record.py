@@ -110,7 +110,7 @@ def command(wishes: Wishes) -> str:
 
 def announce(events: Events, run: dict[str, Any], folder: RunFolder, resuming: bool) -> None:
     """Says what the run will do, and what is wrong with the images."""
-    data, chosen = run["data"], run["recipe"]
+    data = run["data"]
     for problem in data["problems"][:5]:
         place = "" if problem["path"] in problem["problem"] else f"{problem['path']}: "
         events.note(f"{problem['action']}: {place}{problem['problem']}")
@@ -134,5 +134,5 @@ def announce(events: Events, run: dict[str, Any], folder: RunFolder, resuming: b
     wide = [max(len(reason[part]) for reason in run["reasons"]) for part in ("what", "value")]
     for reason in run["reasons"]:
         events.note(f"  {reason['what']:<{wide[0]}}  {reason['value']:<{wide[1]}}  {reason['why']}")
-    epochs = f"{chosen['epochs']} epoch{'' if chosen['epochs'] == 1 else 's'}"
+    epochs = f"{run['epochs']} epoch{'' if run['epochs'] == 1 else 's'}"
     events.note(f"{'going on in' if resuming else 'writing'} {folder.path} · {epochs}")

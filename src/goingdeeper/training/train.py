@@ -29,9 +29,10 @@ from goingdeeper.training.checkpoints import newest_checkpoint
 from goingdeeper.training.engine import Engine
 from goingdeeper.training.events import Events
 from goingdeeper.training.finish import finish, write_metrics
+from goingdeeper.training.groups import shares
 from goingdeeper.training.launch import train_on_several
 from goingdeeper.training.log import Log
-from goingdeeper.training.loop import Job, Progress, Trainer
+from goingdeeper.training.loop import Job, Progress, Trainer, counted
 from goingdeeper.training.place import check_out, choose_folder
 from goingdeeper.training.plan import (
     Plan,
@@ -46,6 +47,7 @@ from goingdeeper.training.record import announce, resolve
 from goingdeeper.training.start import begin_from, origin, take_over
 from goingdeeper.training.stopping import StopRequest, stop_requests
 from goingdeeper.training.tensorboard import TensorBoard, check_tensorboard
+from goingdeeper.training.update import prepared
 
 
 def train(wishes: Wishes, out: Path | None = None, events: Events | None = None) -> RunFolder:
@@ -91,8 +93,12 @@ class _Ready:
         """What run.json holds before the first step."""
         origins = {"from": self.begun, "teacher": self.teacher}
         weights = {name: origin(model) if model else None for name, model in origins.items()}
-        return weights | resolve(
-            self.wishes, self.source, self.found, self.division, self.plan, self.recipe, self.reasons
+        return (
+            weights
+            | resolve(
+                self.wishes, self.source, self.found, self.division, self.plan, self.recipe, self.reasons
+            )
+            | {"epochs": -(-self.recipe.iterations // self.steps_per_epoch) or self.recipe.epochs}
         )
 
     @property
@@ -131,7 +137,7 @@ def _train(wishes: Wishes, out: Path | None, events: Events) -> RunFolder:
         with locked(folder) if engine.main else nullcontext():
             scale = ready.scale()
             if before and wishes.time:  # the epochs that fitted were counted when the run began
-                ready = ready.lasting(_epochs(before, ready), "as the run began")
+                ready = ready.lasting(before["epochs"], "as the run began")
             elif budget:
                 events.note(f"trying some steps, to see what fits into {wishes.time}")
                 left = budget - (time.perf_counter() - clock)
@@ -166,6 +172,10 @@ def _prepare(wishes: Wishes, events: Events) -> _Ready:
     else:
         check_input(recipe.input, plan.size)
     net = build(plan.network, seed=wishes.seed if wishes.init_seed is None else wishes.init_seed)
+    if device.value == "cpu" and recipe.precision == "float16":
+        raise UsageError("precision float16 needs a GPU; on the CPU give --set precision=bfloat16")
+    objective = prepared(net, recipe, wishes.seed, teacher, counted(division.train, source.classes))
+    shares(objective.trained(), plan.network, recipe)  # so that nothing is written for rules that do not fit
     reasons = [device, *plan.reasons, *reasons]
     if begun:
         reasons += take_over(net, begun, source.classes, recipe)
@@ -176,12 +186,6 @@ def _place(out: Path | None, ready: _Ready) -> tuple[str, dict[str, Any] | None]
     """Where the run goes, and its record where it goes on."""
     folder, resuming = choose_folder(out, ready.record())
     return str(folder.path), folder.run() if resuming else None
-
-
-def _epochs(run: dict[str, Any], ready: _Ready) -> int:
-    """The length that a run was begun with."""
-    recipe = run["recipe"]
-    return int(recipe["iterations"] // ready.steps_per_epoch or recipe["epochs"])
 
 
 def _begin(folder: RunFolder, run: dict[str, Any], division: Division, events: Events, resuming: bool) -> Log:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from goingdeeper.data.batches import Batch
-from goingdeeper.errors import GateError, UsageError
+from goingdeeper.errors import GateError
 from goingdeeper.nn.build import Net
 from goingdeeper.nn.prepare import prepare
 from goingdeeper.recipes.recipe import Recipe
@@ -21,7 +21,7 @@ from goingdeeper.runs.model import Model
 from goingdeeper.training.average import Average
 from goingdeeper.training.engine import Engine
 from goingdeeper.training.gradients import LayerNorms, NotFinite, bounded, first_not_finite
-from goingdeeper.training.objective import objective_for
+from goingdeeper.training.objective import Objective, objective_for
 from goingdeeper.training.optimisers import (
     base_rate,
     bound_norms,
@@ -40,6 +40,20 @@ class Place(NamedTuple):
     step: int
 
 
+def prepared(
+    net: Net, recipe: Recipe, seed: int, teacher: Model | None, counts: Mapping[str, int] | None
+) -> Objective:
+    """The objective, on a network that computes in training as the recipe asks.
+
+    counts: training images of each class. Raises UsageError for settings that do not fit the network.
+    """
+    prepare(
+        net, norm_batch=recipe.norm_batch, norm_decay=recipe.norm_decay, population=recipe.population,
+        recompute=recipe.recompute, stochastic_depth=recipe.stochastic_depth,
+    )  # fmt: skip
+    return objective_for(net, recipe, teacher, counts, torch.Generator().manual_seed(seed))
+
+
 class Updater:
     """What an update works on: the objective as this process sees it, optimiser and running mean."""
 
@@ -52,16 +66,8 @@ class Updater:
         teacher: Model | None = None,
         counts: Mapping[str, int] | None = None,
     ) -> None:
-        """counts: training images of each class. Raises UsageError for settings that do not fit."""
         self.net, self.recipe, self.seed, self.engine = net, recipe, seed, engine
-        if engine.device.type == "cpu" and recipe.precision == "float16":
-            raise UsageError("precision float16 needs a GPU; on the CPU give --set precision=bfloat16")
-        prepare(
-            net, norm_batch=recipe.norm_batch, norm_decay=recipe.norm_decay, population=recipe.population,
-            recompute=recipe.recompute, stochastic_depth=recipe.stochastic_depth,
-        )  # fmt: skip
-        generator = torch.Generator().manual_seed(seed)
-        self.objective = objective_for(net, recipe, teacher, counts, generator)
+        self.objective = prepared(net, recipe, seed, teacher, counts)
         self.parameters = self.objective.trained()
         self.optimiser = optimiser(self.parameters, net.description, recipe)
         self.average = Average(net, recipe.average) if recipe.average else None

@@ -51,7 +51,6 @@ def test_a_place_stands_at_the_first_of_the_settings_that_it_is_for():
     assert cells["schedule.at"] == ["32,000, 48,000"]
     assert cells["norm_batch"] == ["64", "section 4.2: 128 images on two GPUs"]
     assert cells["iterations"] == ["64,000", "section 4.2"]
-    assert cells["decay_all"] if "decay_all" in cells else True
 
 
 def test_what_is_taken_from_another_run_is_told():

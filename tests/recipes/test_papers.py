@@ -39,7 +39,7 @@ IMAGENET, CIFAR = 1_281_167, 50_000
 # Name: training images, iterations (0 where the source counts epochs), epochs, batch.
 LENGTHS = {
     "scratch": (0, 0, 30, 128),
-    "finetune": (0, 0, 10, 32),
+    "finetune": (0, 0, 30, 128),
     "alexnet": (IMAGENET, 0, 90, 128),
     "alexnet-caffe": (IMAGENET, 450_000, 89.92, 256),
     "vgg": (IMAGENET, 370_000, 73.93, 256),  # "74 epochs"
@@ -167,7 +167,7 @@ RATES = {
     "torchvision-baseline": {"0e": 0.1, "29.9e": 0.1, "30e": 0.01, "60e": 1e-3},
     "cifar-strong": {"5e": 0.1, "102.5e": 0.05, "200e": 0.0},
     "scratch": {"2e": 0.1, "16e": 0.05, "30e": 0.0},
-    "finetune": {"1e": 0.005, "5.5e": 0.0025, "10e": 0.0},
+    "finetune": {"1e": 0.01, "15.5e": 0.005, "30e": 0.0},
 }  # fmt: skip
 
 # The first rate, the factor, and how often it is applied.

@@ -6,23 +6,21 @@ from goingdeeper.recipes.optimisers import SGD, Rule
 from goingdeeper.recipes.recipe import Recipe, says
 from goingdeeper.recipes.schedules import WarmupCosine
 
-SCRATCH = Recipe("scratch", remarks=("Rate, batch and epochs follow from the images and the network.",))
+CHOSEN = "Batch and epochs follow from the images, the rate from the batch and the network."
+
+SCRATCH = Recipe("scratch", remarks=(CHOSEN,))
 
 FINETUNE = Recipe(
     "finetune",
-    epochs=10,
-    batch=32,
-    optimiser=SGD(rate=0.005, momentum=0.9, weight_decay=1e-4),
+    optimiser=SGD(rate=0.01, momentum=0.9, weight_decay=1e-4),
     schedule=WarmupCosine(1.0),
     rules=(Rule("classifier", rate=10.0),),
     said=says({
-        "epochs": "inferred: a third of those from scratch",
-        "batch": "inferred: small sets need enough updates",
-        "optimiser": "inferred: a twentieth of the rate from scratch, so that what was learnt stays",
+        "optimiser": "inferred: a tenth of the rate from scratch, so that what was learnt stays",
         "schedule": "inferred: half as long a warm-up as from scratch",
         "rules": "inferred: a new classifier starts from nothing and may go faster",
     }),
-    remarks=("Goes on from a run's weights (--from RUN); with other classes the classifier is new.",),
+    remarks=(CHOSEN, "Goes on from a run's weights (--from RUN); with other classes the classifier is new.",),
 )  # fmt: skip
 
 RECIPES = (SCRATCH, FINETUNE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
+from functools import cache
 from itertools import groupby
 from textwrap import shorten, wrap
 from typing import Any
@@ -14,7 +15,6 @@ from goingdeeper.recipes.settings import as_data, settings
 from goingdeeper.tables import grid
 
 OWN = "for your own images"
-NEUTRAL = Recipe("neutral")
 
 GROUPS = {
     "length": ("epochs", "iterations", "batch", "size"),
@@ -164,7 +164,7 @@ def _rest(recipe: Recipe) -> list[str]:
 def _is_own(recipe: Recipe, name: str, value: Any) -> bool:
     if name == ("epochs" if recipe.iterations else "iterations"):
         return False
-    if not recipe.source or settings(NEUTRAL).get(name) != value:
+    if not recipe.source or _neutral().get(name) != value:
         return True
     of_images = name.startswith("augmentation.") and not name.startswith(
         ("augmentation.crop", "augmentation.flip")
@@ -174,6 +174,11 @@ def _is_own(recipe: Recipe, name: str, value: Any) -> bool:
 
 def _folded(value: str, room: int) -> str:
     return "\n".join(part for line in value.split("\n") for part in wrap(line, room))
+
+
+@cache
+def _neutral() -> dict[str, Any]:
+    return settings(Recipe("neutral"))
 
 
 def _rule(rule: Rule) -> str:

@@ -7,6 +7,7 @@ import math
 import types
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from goingdeeper.errors import UsageError, unknown
@@ -132,8 +133,9 @@ def _rounded(place: float) -> float:
     return float(f"{place:.6g}")
 
 
-def _hints(record: Any) -> dict[str, Any]:
-    return get_type_hints(record)
+@cache
+def _hints(record: type) -> dict[str, Any]:
+    return get_type_hints(record)  # compiles every annotation anew each time
 
 
 def kinds(record: Any, field: str) -> tuple[type, ...]:

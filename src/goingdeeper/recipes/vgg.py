@@ -14,7 +14,7 @@ from goingdeeper.recipes.schedules import Plateau
 VGG = Recipe(
     "vgg",
     "Simonyan and Zisserman, Very deep convolutional networks for large-scale image recognition (2014)",
-    networks=("vgg-11",),
+    networks=("vgg-11", "vgg-13", "vgg-16-c", "vgg-16", "vgg-19"),
     images=IMAGENET,
     iterations=370_000,
     batch=256,
@@ -39,7 +39,8 @@ VGG = Recipe(
         "loss": "section 3.1",
     }),
     remarks=(
-        "The paper draws net A's weights with variance 0.01 and biases 0; the catalogue has Glorot's rule, "
+        "The paper trains net A (vgg-11) so, and starts deeper ones from it: vgg-deep.",
+        "It draws net A's weights with variance 0.01 and biases 0; the catalogue has Glorot's rule, "
         "with which the authors later found that deeper nets need no net A to start from, either.",
     ),
 )  # fmt: skip

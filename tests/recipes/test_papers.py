@@ -147,8 +147,8 @@ RATES = {
     "resnet-torch": {"0e": 0.1, "29.9e": 0.1, "30e": 0.01, "60e": 1e-3, "89.9e": 1e-3},
     "resnet-cifar": {"0i": 0.1, "31999i": 0.1, "32000i": 0.01, "47999i": 0.01, "48000i": 1e-3},
     "resnet-cifar-110": {"0i": 0.1, "31999i": 0.1, "32000i": 0.01, "48000i": 1e-3},
-    "maxout": {"0e": 0.17, "499e": 0.0017, "600e": 0.0017},
-    "maxout-unaugmented": {"0e": 0.17, "499e": 0.0017, "784e": 0.0017},
+    "maxout": {"0e": 0.1696634, "499e": 0.0017, "600e": 0.0017},
+    "maxout-unaugmented": {"0e": 0.1696634, "499e": 0.0017, "784e": 0.0017},
     "dsn-1": {"0i": 0.025, "49999i": 0.025},
     "dsn-2": {"0i": 0.025, "99999i": 0.025, "100000i": 0.00125, "119999i": 0.00125},
     "dsn-3": {"0i": 1e-4, "29999i": 1e-4},
@@ -189,7 +189,13 @@ ANY_RESIZE = {
     "tries": 10,
     "logarithmic": False,
 }
-RELEASED = {"low": 0.05, "aspect": pytest.approx(1.33, abs=0.004), "any_resize": True, "tries": 100}
+RELEASED = {
+    "low": 0.05,
+    "aspect": pytest.approx(1.33, abs=0.004),
+    "any_resize": True,
+    "tries": 100,
+    "otherwise": "whole",
+}
 LATER = {"low": 0.08, "aspect": pytest.approx(4 / 3), "logarithmic": True}
 NOWHERE = (Padded, {"pad": 0.0}, None)
 
@@ -259,9 +265,9 @@ LOSSES = {
     "dsn-1": SquaredHinge(),
     "dsn-2": SquaredHinge(),
     "dsn-3": SquaredHinge(),
-    "a1": BinaryCrossEntropy(0.1),
-    "a2": BinaryCrossEntropy(0.0),
-    "a3": BinaryCrossEntropy(0.0),
+    "a1": BinaryCrossEntropy(0.1, present=0.2),
+    "a2": BinaryCrossEntropy(0.0, present=0.2),
+    "a3": BinaryCrossEntropy(0.0, present=0.2),
     "torchvision-new": CrossEntropy(0.1),
 }
 
@@ -420,13 +426,13 @@ def test_deep_residual_nets_warm_up_until_they_learn():
 @pytest.mark.parametrize(("name", "last"), [("maxout", 0.65), ("maxout-unaugmented", 0.6)])
 def test_maxouts_rate_and_momentum_are_linear_in_epochs(name, last):
     one = recipe(name)
-    # From epoch 1 to 250, and from 1 to 500: half-way after 124.5 and 249.5 epochs.
+    # The release's momentum rises from epoch 1 to 250; its rate has fallen by one of 500 steps in the first.
     for epoch, expected in ((1, 0.5), (250, last), (251, last), (474, last)):
         factor = one.momentum_schedule.factor(Now((epoch - 1) * 391, 474 * 391, 391))
         assert one.optimiser.momentum * factor == pytest.approx(expected)
     steps = [one.schedule.factor(Now(epoch * 391, 474 * 391, 391)) for epoch in range(500)]
-    assert steps[1] - steps[0] == pytest.approx(-0.99 / 499)
-    assert steps[400] - steps[399] == pytest.approx(-0.99 / 499)
+    assert steps[1] - steps[0] == pytest.approx(-0.99 / 500)
+    assert steps[400] - steps[399] == pytest.approx(-0.99 / 500)
 
 
 @pytest.mark.parametrize("name", [name for name in ALL if not name.startswith("maxout")])
@@ -509,7 +515,9 @@ def test_constants_of_the_adaptive_optimisers():
         optimiser = recipe(name).optimiser
         if isinstance(optimiser, RMSProp):
             rate, eps = (0.005, 1e-10) if name.startswith("fitnet") else (0.045, 1.0)
-            assert (optimiser.rate, optimiser.decay, optimiser.eps) == (rate, 0.9, eps)
+            start = 0.0 if name.startswith("fitnet") else 1.0
+            found = (optimiser.rate, optimiser.decay, optimiser.eps, optimiser.start)
+            assert found == (rate, 0.9, eps, start)
     adam = recipe("signs").optimiser
     assert (adam.rate, adam.beta1, adam.beta2, adam.decoupled) == (1e-3, 0.9, 0.999, False)
 

@@ -49,6 +49,7 @@ ALEXNET_CAFFE = replace(
     ALEXNET,
     name="alexnet-caffe",
     networks=("alexnet",),
+    epochs=Recipe.epochs,
     iterations=450_000,
     batch=256,
     schedule=Exponential(0.1, 100_000, "iterations"),

@@ -19,7 +19,7 @@ FITNET_HINT = Recipe(
     images=CIFAR,
     epochs=500,
     batch=128,
-    optimiser=RMSProp(rate=0.005, decay=0.9, momentum=0.0, eps=1e-10, weight_decay=0.0),
+    optimiser=RMSProp(rate=0.005, decay=0.9, momentum=0.0, eps=1e-10, start=0.0, weight_decay=0.0),
     schedule=Constant(),
     rules=(
         Rule("convolutions", rate=0.05),
@@ -36,6 +36,7 @@ FITNET_HINT = Recipe(
         "optimiser": "appendix",
         "optimiser.decay": "released configuration",
         "optimiser.eps": "released configuration: at least 1e-5 outside the root",
+        "optimiser.start": "released configuration: Pylearn2's",
         "optimiser.momentum": "released configuration: none",
         "optimiser.weight_decay": "released configuration: none",
         "schedule": "appendix",
@@ -49,8 +50,6 @@ FITNET_HINT = Recipe(
         "student's 11th, 80x8x8 after its pool, predicts through a maxout convolution of 2x2 without "
         "padding.",
         "The paper stops after 100 epochs without improvement; here the best epoch is kept.",
-        "The release's running square starts at 0 and is divided by as it is; here it starts at 1, as "
-        "TensorFlow's does, and the first steps are smaller.",
     ),
 )  # fmt: skip
 

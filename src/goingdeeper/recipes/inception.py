@@ -22,7 +22,9 @@ V2 = Recipe(
     schedule=Exponential(0.94, 2, "epochs"),
     input=Range(-1.0, 1.0),
     augmentation=Augmentation(
-        AreaCrop(low=0.05, aspect=4 / 3, any_resize=True, tries=100), flip=True, colour=InceptionColour()
+        AreaCrop(low=0.05, aspect=4 / 3, any_resize=True, tries=100, otherwise="whole"),
+        flip=True,
+        colour=InceptionColour(),
     ),
     loss=CrossEntropy(),
     head_weights=(("*", 0.4),),
@@ -112,8 +114,8 @@ V3_RELEASED = replace(
         "norm_decay": "released script",
     }, V3),
     remarks=(
-        "Crops of the release also hold at least a tenth of the annotated box, if there is one, and fall "
-        "back on the whole image after 100 tries; here there are no boxes, and the central square is cut.",
+        "Crops of the release also hold at least a tenth of the annotated box, if there is one; here there "
+        "are no boxes.",
         "The released graph drops 20 % of the features and has no gamma; inception-v3 is the PyTorch port's "
         "graph, which drops 50 % and has it.",
         *V2_SMOOTHING.remarks,

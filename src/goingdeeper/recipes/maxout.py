@@ -22,7 +22,7 @@ MAXOUT = Recipe(
     epochs=474,
     batch=128,
     optimiser=CaffeSGD(rate=0.17, momentum=0.5, weight_decay=0.0),
-    schedule=Linear(0.01, until=500),
+    schedule=Linear(0.01, until=500, since=0),
     momentum_schedule=Linear(0.65 / 0.5, until=250),
     rules=(
         Rule("convolutions", rate=0.05),

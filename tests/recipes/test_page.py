@@ -53,6 +53,22 @@ def test_a_place_stands_at_the_first_of_the_settings_that_it_is_for():
     assert cells["iterations"] == ["64,000", "section 4.2"]
 
 
+def test_what_is_off_and_not_mentioned_stands_at_the_end():
+    above, _, below = details(recipe("dsn-1"), 80).partition("As in every recipe that says nothing else:")
+    for name in ("augmentation.erase 0", "augmentation.repeats 1", "clip 0", "precision float32"):
+        assert name.partition(" ")[0] not in above
+        assert name in " ".join(below.split())
+    assert "augmentation.flip" in above and "augmentation.flip" not in below
+
+
+def test_a_recipe_has_one_length():
+    assert "epochs   " not in details(recipe("resnet-cifar")) and "iterations  " in details(
+        recipe("resnet-cifar")
+    )
+    assert "iterations" not in details(recipe("prelu"))
+    assert "iterations" not in details(recipe("scratch"))
+
+
 def test_what_is_taken_from_another_run_is_told():
     text = " ".join(details(recipe("vgg-deep")).split())
     assert "a run of vgg (--from RUN), of which conv1_1, conv2_1, conv3_1, conv3_2, fc6" in text

@@ -470,8 +470,8 @@ def test_loss(name):
         assert one.loss == Hint("pool2", "pool2")
     elif name == "fitnet":
         assert isinstance(one.loss, Distillation)
-        weights = [one.loss.weight * one.loss.schedule.factor(Now(epoch, 500, 1)) for epoch in (0, 499)]
-        assert (one.loss.temperature, *weights) == pytest.approx((3.0, 4.0, 1.0))
+        weights = [one.loss.weight * one.loss.schedule.factor(Now(epoch, 500, 1)) for epoch in (0, 249, 499)]
+        assert (one.loss.temperature, *weights) == pytest.approx((3.0, 4.0, 4 - 3 * 249 / 499, 1.0))
     else:
         assert one.loss == LOSSES.get(name, PLAIN)
 

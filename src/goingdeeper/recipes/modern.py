@@ -184,8 +184,8 @@ CIFAR_STRONG = Recipe(
         "From 56 layers on, cutout (--set cutout=0.5) or label smoothing (--set smoothing=0.1) may help.",
         "Of a public record on a net of its own (96.03 % in 37 epochs, batch 1024), label smoothing 0.2, "
         "translation by 4 with reflection (--set reflect=true), cutout of 12 (--set cutout=0.375), flips "
-        "that alternate between epochs (--set alternate_flips=true) and a triangular schedule, which is not among "
-        "the settings, carry over to these nets.",
+        "that alternate between epochs (--set alternate_flips=true) and a triangular schedule, which is not "
+        "among the settings, carry over to these nets.",
     ),
 )  # fmt: skip
 

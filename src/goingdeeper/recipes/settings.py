@@ -179,7 +179,8 @@ def _at(record: Any, name: str) -> Any:
 
 def _hint(recipe: Recipe, name: str) -> Any:
     above, _, last = name.rpartition(".")
-    return _hints(type(_at(recipe, above) if above else recipe))[last]
+    record: Any = _at(recipe, above) if above else recipe
+    return _hints(type(record))[last]
 
 
 def _with(record: Any, names: list[str], value: Any) -> Any:

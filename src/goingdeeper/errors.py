@@ -15,7 +15,11 @@ GoingDeeperError            1   a fault of ours, unless a subclass says otherwis
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What an OSError says where a disk, a quota or the largest file is full."""
 
 
 class GoingDeeperError(Exception):

@@ -23,11 +23,11 @@ from goingdeeper import catalogue
 from goingdeeper.data.decode import decode, fit
 from goingdeeper.data.preprocessing import Preprocessing
 from goingdeeper.edits import rewrite
-from goingdeeper.errors import DataError, GateError, GoingDeeperError, RunFolderError
+from goingdeeper.errors import DataError, GateError, GoingDeeperError, ResourceError, RunFolderError
 from goingdeeper.layers import BatchNorm, Conv, Network
 from goingdeeper.nn.build import Net, build
 from goingdeeper.runs.folder import RunFolder
-from goingdeeper.runs.model import Model, load_model, save_model
+from goingdeeper.runs.model import Model, load_model, save_model, sealed
 from goingdeeper.trace import replace_classes, replace_input
 
 CLASSES = ("a", "b", "c", "d", "e", "f", "ключ ☃")
@@ -293,6 +293,38 @@ def test_a_config_that_contradicts_itself_is_damaged(saved, change):
         load_model(saved)
 
 
+def test_a_class_that_was_renamed_is_noticed(saved):
+    setting("classes", value=[*CLASSES[:-1], "another"])(saved)
+    with pytest.raises(GateError, match=r"config\.json was altered after it was saved; restore it or train"):
+        load_model(saved)
+    edited(saved, lambda config: config.pop("seal"))
+    with pytest.raises(DataError, match=r"config\.json is damaged: 'seal'"):
+        load_model(saved)
+
+
+def test_a_sealed_config_is_taken(saved):
+    config = json.loads((saved / "config.json").read_text("utf-8"))
+    config["classes"] = [*CLASSES[:-1], "another"]
+    (saved / "config.json").write_bytes(sealed(config))
+    assert load_model(saved).classes[-1] == "another"
+
+
+def test_a_golden_image_with_other_bytes_is_noticed(saved):
+    Image.open(saved / "golden.png").save(saved / "golden.png", compress_level=0)
+    with pytest.raises(GateError, match=r"golden\.png was altered after it was saved"):
+        load_model(saved)
+
+
+@pytest.mark.parametrize("place", ["a run", "the model", "inside of it"])
+def test_a_model_whose_replacement_was_killed_is_found(tmp_path, saved, monkeypatch, place):
+    """Between the two renames."""
+    saved.rename(tmp_path / ".model.old")
+    if place == "inside of it":
+        monkeypatch.chdir(tmp_path / ".model.old")
+    path = {"a run": tmp_path, "the model": saved, "inside of it": Path()}[place]
+    assert load_model(path).classes == CLASSES
+
+
 def test_a_config_cannot_point_outside_of_its_folder(tmp_path, saved):
     shutil.copy(saved / "model.safetensors", tmp_path / "outside.safetensors")
     setting("weights", "file", value="../outside.safetensors")(saved)
@@ -377,7 +409,9 @@ def test_a_save_that_fails_keeps_the_older_model(saved, small_network, monkeypat
 
     with monkeypatch.context() as patched:
         patched.setattr(os, "fsync", full)
-        with pytest.raises(OSError, match="No space left"):
+        with pytest.raises(
+            ResourceError, match=r"the disk is full at .*/model, where [\d,]+ bytes are needed"
+        ):
             store(saved, build(small_network, seed=1))
     assert {file.name: file.read_bytes() for file in saved.iterdir()} == before
     load_model(saved)

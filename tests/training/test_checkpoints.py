@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from goingdeeper.errors import ResourceError
 from goingdeeper.training.checkpoints import newest_checkpoint, save_checkpoint
 
 
@@ -53,9 +54,10 @@ def test_two_stay_and_nothing_else(folder):
 
 
 def test_steps_sort_as_numbers_beyond_their_width(tmp_path):
-    for step in (99_999_998, 99_999_999):
+    for step in (99_999_998, 99_999_999, 100_000_000):
         save_checkpoint(tmp_path, step, {"step": step}, tensors(1))
-    assert newest(tmp_path).progress == {"step": 99_999_999}
+        assert newest(tmp_path).progress == {"step": step}
+    assert {file.name for file in tmp_path.iterdir()} == {"step-99999999", "step-100000000"}
 
 
 def test_the_same_step_again_replaces_itself_and_keeps_the_one_before(folder):
@@ -103,7 +105,13 @@ def test_a_manifest_of_another_kind_is_damage(folder, manifest):
 def test_all_damaged_is_none(folder):
     for path in folder.glob("*/progress.json"):
         path.write_text("{}")
-    assert newest(folder) is None
+    notes = []
+    assert newest(folder, notes) is None
+    assert notes == [
+        f"{folder}/step-00000008/progress.json is damaged; the checkpoint step-00000008 is passed over",
+        f"{folder}/step-00000004/progress.json is damaged; the checkpoint step-00000004 is passed over",
+        f"no checkpoint in {folder} is whole; starting again from the first step",
+    ]
 
 
 def test_after_going_on_from_an_earlier_one_a_damaged_later_one_goes(folder):
@@ -127,7 +135,7 @@ def test_a_full_disk_leaves_the_last_one_and_no_litter(folder, room):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
     try:
-        with pytest.raises(OSError, match="too large"):
+        with pytest.raises(ResourceError, match=r"the disk is full at .*/c, where [\d,]+ bytes are needed"):
             save_checkpoint(folder, 12, {"epoch": 3}, {"x": torch.zeros(100)})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)

@@ -1,10 +1,13 @@
 """log.jsonl: every event of a run on a line of its own, whatever ended it."""
 
 import json
+import resource
 
 import pytest
 
-from goingdeeper.errors import GateError, Interrupted
+from goingdeeper.errors import GateError, Interrupted, ResourceError
+from goingdeeper.training.events import Events
+from goingdeeper.training.log import Log
 from goingdeeper.training.train import train
 
 
@@ -44,3 +47,20 @@ def test_a_run_that_diverges_says_why(here, wishes):
         train(replace(wishes, settings=(("rate", "1e30"), ("warmup_epochs", "0"))), here / "run")
     assert lines(here / "run")[-1]["event"] == "stopped"
     assert lines(here / "run")[-1]["reason"] == str(caught.value)
+
+
+@pytest.mark.parametrize("room", [0, 90])
+def test_a_line_that_does_not_fit_leaves_no_part_of_itself(tmp_path, room):
+    log = Log(tmp_path / "log.jsonl", Events())
+    log.write("started")
+    before = log.file.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + room, limits[1]))
+    try:
+        with pytest.raises(
+            ResourceError, match=r"the disk is full at .*log\.jsonl, where [\d,]+ bytes are needed"
+        ):
+            log.write("note", text="x" * 200)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert log.file.read_bytes() == before

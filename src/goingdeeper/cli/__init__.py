@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 from importlib import import_module
+from types import FrameType
 from typing import Any, NoReturn
 
 import click
 
-from goingdeeper.errors import GoingDeeperError, unknown
+from goingdeeper.errors import NO_ROOM, GoingDeeperError, unknown
 from goingdeeper.version import __version__
 
 # Verb -> the module that defines it (under the same name) and the line that `deeper --help` shows for it.
@@ -28,7 +30,6 @@ VERBS = {
     "runs": ("use", "List what has been trained, with scores."),
 }
 
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 NO_WRITING = (
     errno.EACCES, errno.EROFS, errno.EPERM, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG,
 )  # fmt: skip
@@ -87,6 +88,19 @@ def deeper(ctx: click.Context) -> None:
 
 def main() -> NoReturn:
     """Runs the command line; errors become one line on stderr and an exit status (see `errors.py`)."""
+    before = signal.signal(signal.SIGTERM, _terminated)
+    try:
+        _run()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _terminated(number: int, frame: FrameType | None) -> NoReturn:
+    """Where training does not see to it itself: as Ctrl-C, by way of the cleaning up that `finally` does."""
+    _leave("terminated", 128 + number)
+
+
+def _run() -> NoReturn:
     try:
         status = deeper.main(prog_name="deeper", standalone_mode=False)
         sys.stdout.flush()

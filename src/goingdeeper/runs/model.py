@@ -6,7 +6,6 @@ Whoever loads it computes the golden image's logits again; a model that gives ot
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,10 +23,10 @@ from goingdeeper.errors import DataError, DescriptionError, GateError, RunFolder
 from goingdeeper.layers import Network
 from goingdeeper.nn.build import Net
 from goingdeeper.notation import from_data, to_data
-from goingdeeper.runs.folder import RunFolder, write_whole
+from goingdeeper.runs.folder import RunFolder, replace_folder, replaced
 from goingdeeper.runs.listing import going_on
 from goingdeeper.runs.scale import FILE, scale_from_data, scale_to_data, with_tensors
-from goingdeeper.runs.stored import stored_as, stored_from
+from goingdeeper.runs.stored import sealed, sha256, stored_as, stored_from, unbroken
 from goingdeeper.trace import trace
 
 SCHEMA = 1
@@ -57,6 +56,9 @@ def save_model(
 ) -> None:
     """Writes the folder beside its place and renames it there; an older model is replaced.
 
+    A save that is killed between its renames leaves the older model at `.NAME.old`, where it is found.
+    Raises ResourceError where the disk is full.
+
     state: the weights to keep, heads included or not (they are dropped). picture: becomes the golden
     image. facts: scores and provenance for config.json.
     """
@@ -65,7 +67,7 @@ def save_model(
     deployed = _filled(network, weights)
     small = picture if max(picture.shape[:2]) <= 512 else fit(picture, preprocessing.size)
     golden = _logits(deployed, small, preprocessing)
-    content = save(weights, metadata={"format": "pt"})
+    content, image = save(weights, metadata={"format": "pt"}), png(small)
     scale, tensors = scale_to_data(preprocessing)
     config = {
         "schema": SCHEMA,
@@ -73,40 +75,27 @@ def save_model(
         "description": to_data(network),
         "classes": list(classes),
         "preprocessing": scale,
-        "golden": {"image": "golden.png", "logits": golden.tolist()},
+        "golden": {"image": "golden.png", "sha256": sha256(image), "logits": golden.tolist()},
         "weights": stored_as("model.safetensors", content),
         **facts,
     }
-    aside = path.with_name(f".{path.name}.new")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
-    write_whole(aside / "model.safetensors", content)
-    if tensors:
-        write_whole(aside / FILE, tensors)
-    write_whole(aside / "golden.png", png(small))
-    write_whole(aside / "config.json", json.dumps(config, indent=2, ensure_ascii=False) + "\n")
-    write_whole(aside / "README.md", _readme(config))
-    old = path.with_name(f".{path.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if path.exists():
-        path.rename(old)
-    try:
-        aside.rename(path)
-    except OSError:
-        if old.exists():
-            old.rename(path)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
+    replace_folder(path, {
+        "model.safetensors": content,
+        **({FILE: tensors} if tensors else {}),
+        "golden.png": image,
+        "config.json": sealed(config),
+        "README.md": _readme(config).encode("utf-8"),
+    })  # fmt: skip
 
 
 def load_model(path: Path) -> Model:
     """The model of a run folder, or a model folder itself.
 
     Raises RunFolderError where there is none, DataError where a file cannot be read or is cut short,
-    GateError where the weights or the scale of the input were altered or the golden image does not come out.
+    GateError where one was altered or the golden image does not come out.
     """
     folder = _model_folder(path)
-    config = _config(folder)
+    text, config = _config(folder)
     try:
         network = from_data(config["description"])
         trace(network)
@@ -117,6 +106,7 @@ def load_model(path: Path) -> Model:
         weights = stored_from(folder, config["weights"])
         golden = torch.tensor([float(value) for value in config["golden"]["logits"]])
         golden_image = folder / Path(config["golden"]["image"]).name
+        golden_sha256, seal = config["golden"]["sha256"], config["seal"]
     except (KeyError, TypeError, ValueError, OverflowError, DescriptionError) as problem:
         raise DataError(
             f"{folder / 'config.json'} is damaged: {problem}; restore it or train again"
@@ -128,21 +118,26 @@ def load_model(path: Path) -> Model:
     except (SafetensorError, RuntimeError) as problem:
         first = str(problem).splitlines()[0]
         raise DataError(f"{weights.file} does not hold this network's weights: {first}") from None
-    logits = _logits(net, decode(golden_image), preprocessing)
+    picture = decode(golden_image)
+    altered = [] if unbroken(text, seal) else [folder / "config.json"]
+    altered += [] if sha256(golden_image.read_bytes()) == golden_sha256 else [golden_image]
+    logits = _logits(net, picture, preprocessing)
     if logits.shape != golden.shape or not _close(logits, golden):
+        cause = f"{altered[0].name} was altered" if altered else "this machine computes differently"
         raise GateError(
             f"{folder} does not prove itself: its golden image gives other logits than when it was saved; "
-            "a file was altered, or this machine computes differently; train or export again"
+            f"{cause}; train or export again"
         )
+    if altered:
+        raise GateError(f"{altered[0]} was altered after it was saved; restore it or train again")
     return Model(net, classes, preprocessing, config, folder)
 
 
 def _model_folder(path: Path) -> Path:
-    if (path / "config.json").is_file():
-        return path
     folder = RunFolder(path)
-    if (folder.model / "config.json").is_file():
-        return folder.model
+    for place in (path, replaced(path), folder.model, replaced(folder.model)):
+        if (place / "config.json").is_file():
+            return place
     run = folder.run()
     if run.get("status") != "finished":
         command = going_on(folder, run)
@@ -150,15 +145,16 @@ def _model_folder(path: Path) -> Path:
     raise RunFolderError(f"{path} has no model (no model/config.json); restore it or train again")
 
 
-def _config(folder: Path) -> dict[str, Any]:
+def _config(folder: Path) -> tuple[str, dict[str, Any]]:
     file = folder / "config.json"
     try:
-        config = json.loads(file.read_text("utf-8"))
+        text = file.read_bytes().decode("utf-8")
+        config = json.loads(text)
     except (ValueError, OSError, RecursionError) as problem:
         raise DataError(f"{file} cannot be read: {problem}; restore it or train again") from None
     if not isinstance(config, dict) or config.get("schema") != SCHEMA:
         raise DataError(f"{file} is not a model of this version (schema {SCHEMA})")
-    return config
+    return text, config
 
 
 def _filled(network: Network, weights: Mapping[str, Tensor]) -> Net:

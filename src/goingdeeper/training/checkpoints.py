@@ -1,15 +1,17 @@
 """Checkpoints: written aside, synced, renamed, each with a manifest; older ones go only after.
 
-The one before the newest stays, for the case that the newest is damaged.
+The one before the newest stays, for the case that the newest is damaged. One that is written again moves to
+`.step-N.old` in between, and still counts there if the process is killed at that moment.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
+import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from typing import Any
 from safetensors.torch import load, save
 from torch import Tensor
 
-from goingdeeper.runs.folder import write_whole
+from goingdeeper.runs.folder import replace_folder, room_for, sync_folder
 
 
 @dataclass(frozen=True)
@@ -28,17 +30,19 @@ class Checkpoint:
     tensors: dict[str, Tensor]
 
 
+class _Damaged(Exception):
+    """A checkpoint that is not as it was written; the message is the file."""
+
+
 def save_checkpoint(
     folder: Path, step: int, progress: Mapping[str, Any], tensors: Mapping[str, Tensor]
 ) -> Path:
     """Commits a checkpoint by rename, then removes all but the one before it.
 
-    step: of the whole run; of checkpoints of the same step, or of later ones, only this one stays.
+    step: of the whole run; of checkpoints of the same step, or of later ones, only this one stays. Raises
+    ResourceError where the disk is full; whatever it raises, those that were there are as they were.
     """
     final = folder / f"step-{step:08}"
-    aside = folder / f".{final.name}.new"
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
     files = {
         "tensors.safetensors": save(
             {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
@@ -46,48 +50,59 @@ def save_checkpoint(
         "progress.json": json.dumps(dict(progress)).encode(),
     }
     manifest = {file: hashlib.sha256(content).hexdigest() for file, content in files.items()}
-    try:
-        for file, content in files.items():
-            write_whole(aside / file, content)
-        write_whole(aside / "manifest.json", json.dumps(manifest))
-    except BaseException:
-        shutil.rmtree(aside, ignore_errors=True)
-        raise
-    if final.exists():
-        final.rename(folder / f".{final.name}.old")
-    aside.rename(final)
-    _sync(folder)
-    before = max((other for other in folder.glob("step-*") if other.name < final.name), default=final)
-    for other in folder.iterdir():
-        if other not in (final, before):
-            shutil.rmtree(other, ignore_errors=True)
+    files["manifest.json"] = json.dumps(manifest).encode()
+    if not folder.exists():
+        with room_for(folder, sum(len(content) for content in files.values())):
+            folder.mkdir(parents=True)
+            sync_folder(folder.parent)
+    for left in folder.glob(".step-*.new"):
+        shutil.rmtree(left)
+    replace_folder(final, files)
+    with suppress(OSError):  # what is to be kept is safe, and the next save tries again
+        before = next((other for other in _newest_first(folder) if _age(other)[0] < step), final)
+        for other in folder.iterdir():
+            if other not in (final, before):
+                shutil.rmtree(other, ignore_errors=True)
     return final
 
 
 def newest_checkpoint(folder: Path, note: Callable[[str], None]) -> Checkpoint | None:
     """The newest checkpoint whose files are as they were written; damaged ones are noted and passed over."""
-    for candidate in sorted(folder.glob("step-*"), reverse=True):
-        checkpoint = _read(candidate)
-        if checkpoint:
-            return checkpoint
-        note(f"{candidate} is damaged and passed over")
+    found = False
+    for candidate in _newest_first(folder):
+        found = True
+        try:
+            return _read(candidate)
+        except _Damaged as problem:
+            note(f"{problem} is damaged; the checkpoint {candidate.name} is passed over")
+    if found:
+        note(f"no checkpoint in {folder} is whole; starting again from the first step")
     return None
 
 
-def _read(folder: Path) -> Checkpoint | None:
+def _newest_first(folder: Path) -> Iterator[Path]:
+    found = [*folder.glob("step-*"), *folder.glob(".step-*.old")]
+    return iter(sorted((path for path in found if _age(path)[0] >= 0), key=_age, reverse=True))
+
+
+def _age(checkpoint: Path) -> tuple[int, bool]:
+    """Its step, and whether it is in its place; -1 for a folder of another name."""
+    name = re.fullmatch(r"step-(\d+)|\.step-(\d+)\.old", checkpoint.name)
+    return (int(name[1] or name[2]), bool(name[1])) if name else (-1, False)
+
+
+def _read(folder: Path) -> Checkpoint:
+    file = folder / "manifest.json"
     try:
-        manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
-        contents = {name: (folder / name).read_bytes() for name in manifest}
-        if any(hashlib.sha256(contents[name]).hexdigest() != manifest[name] for name in manifest):
-            return None
+        manifest = json.loads(file.read_text("utf-8"))
+        contents = {}
+        for name in ("tensors.safetensors", "progress.json"):
+            file = folder / name
+            contents[name] = file.read_bytes()
+            if hashlib.sha256(contents[name]).hexdigest() != manifest[name]:
+                raise _Damaged(file)
         return Checkpoint(json.loads(contents["progress.json"]), load(contents["tensors.safetensors"]))
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    except KeyError:
+        raise _Damaged(folder / "manifest.json") from None
+    except (OSError, ValueError, TypeError, RecursionError):
+        raise _Damaged(file) from None

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 
+from goingdeeper.runs.folder import room_for
 from goingdeeper.training.events import EpochEnd, Events, Pace
 
 
@@ -17,10 +20,17 @@ class Log(Events):
         self.file, self.watcher = file, watcher
 
     def write(self, event: str, **facts: object) -> None:
-        """One line: the time, the event, and what belongs to it."""
-        line = {"time": datetime.now().isoformat(timespec="milliseconds"), "event": event, **facts}
-        with self.file.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(line, ensure_ascii=False) + "\n")
+        """One line: the time, the event, and what belongs to it; all of it or, on a full disk, nothing."""
+        facts = {"time": datetime.now().isoformat(timespec="milliseconds"), "event": event, **facts}
+        line = (json.dumps(facts, ensure_ascii=False) + "\n").encode()
+        before = self.file.stat().st_size if self.file.exists() else 0
+        try:
+            with room_for(self.file, len(line)), self.file.open("ab") as stream:
+                stream.write(line)
+        except BaseException:
+            with suppress(OSError):
+                os.truncate(self.file, before)
+            raise
 
     def note(self, text: str) -> None:
         self.write("note", text=text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -21,8 +22,13 @@ from goingdeeper.training.loop import Job, Trainer
 from goingdeeper.version import __version__
 
 
-def finish(trainer: Trainer, folder: RunFolder, run: dict[str, Any], source: Source) -> dict[str, Any]:
-    """The best epoch's weights become the model; their predictions and score, which is given, end the run."""
+def finish(
+    trainer: Trainer, folder: RunFolder, run: dict[str, Any], source: Source, ask: Callable[[], None]
+) -> dict[str, Any]:
+    """The best epoch's weights become the model; their predictions and score, which is given, end the run.
+
+    ask: raises Interrupted where that is wanted before the images have been scored.
+    """
     job, progress = trainer.job, trainer.progress
     write_metrics(folder, trainer)  # a kill may have come between the last checkpoint and this file
     trainer.net.load_state_dict(trainer.best)
@@ -38,8 +44,9 @@ def finish(trainer: Trainer, folder: RunFolder, run: dict[str, Any], source: Sou
     number = {name: index for index, name in enumerate(job.classes)}
     labels = torch.tensor([number[item.label] for item in job.val])
     found = log_probabilities(
-        trainer.net, job.pictures, job.val, job.preprocessing, device=trainer.engine.device
-    )
+        trainer.net, job.pictures, job.val, job.preprocessing, device=trainer.engine.device,
+        progress=lambda *_: ask(),
+    )  # fmt: skip
     final = score(found, labels, job.classes)
     likely = found.exp()
     folder.write_rows(

@@ -19,6 +19,7 @@ from goingdeeper.data.batches import Batch, evaluation_batches, steps_in_epoch, 
 from goingdeeper.data.pictures import Pictures
 from goingdeeper.data.preprocessing import Preprocessing
 from goingdeeper.data.sources import Item
+from goingdeeper.errors import DataError
 from goingdeeper.evaluation.predict import log_probabilities
 from goingdeeper.evaluation.scores import Score, score
 from goingdeeper.nn.build import Net
@@ -128,10 +129,16 @@ class Trainer:
         """Trains until the last epoch or until asked to stop, then saves a checkpoint.
 
         epoch_end: called after each epoch's checkpoint. Raises GateError where the loss is not a number,
-        before the update and before a checkpoint of such weights.
+        before the update and before a checkpoint of such weights, and DataError, after a checkpoint, where an
+        image has gone.
         """
         while not self.done and not self.engine.any(bool(stop)):
-            end = self._close_epoch(stop) if self._epoch(stop, events) else None
+            try:
+                end = self._close_epoch(stop) if self._epoch(stop, events) else None
+            except DataError:  # from loading, so between two steps
+                if self.engine.ranks == 1:  # the others may be waiting within one
+                    self._save(checkpoints)
+                raise
             self._save(checkpoints)
             if end:
                 epoch_end()

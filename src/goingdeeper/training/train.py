@@ -10,14 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
-import torch
-
 from goingdeeper.data.batches import steps_in_epoch
 from goingdeeper.data.pictures import Survey, survey
 from goingdeeper.data.preprocessing import Preprocessing, check_input, prepare_input
 from goingdeeper.data.sources import Source, open_source
 from goingdeeper.data.split import Division, divide
-from goingdeeper.errors import DataError, GateError, Interrupted, ResourceError, UsageError
+from goingdeeper.errors import DataError, GateError, Interrupted, UsageError
 from goingdeeper.nn.build import Net, build
 from goingdeeper.recipes.recipe import Recipe
 from goingdeeper.recipes.settings import change, full_name, lasting
@@ -33,6 +31,7 @@ from goingdeeper.training.groups import shares
 from goingdeeper.training.launch import train_on_several
 from goingdeeper.training.log import Log
 from goingdeeper.training.loop import Job, Progress, Trainer, counted
+from goingdeeper.training.memory import not_enough, out_of_memory
 from goingdeeper.training.place import check_out, choose_folder
 from goingdeeper.training.plan import (
     Plan,
@@ -215,24 +214,27 @@ def _run(
                 if engine.main:
                     write_metrics(folder, trainer)
 
+            def leave() -> NoReturn:
+                saved = f"interrupted; everything is saved up to {_reached(trainer.progress)}"
+                _interrupt(saved, stop, folder, run, events)
+
             try:
                 trainer.run(stop, folder.checkpoints, events, write)
                 if engine.any(bool(stop)):
-                    saved = f"interrupted; everything is saved up to {_reached(trainer.progress)}"
-                    _interrupt(saved, stop, folder, run, events)
+                    leave()
                 if engine.main:
-                    events.write("finished", **finish(trainer, folder, run, source))
+                    result = finish(trainer, folder, run, source, lambda: leave() if stop else None)
+                    events.write("finished", **result)
                 engine.wait()
             except KeyboardInterrupt:
                 _interrupt("stopped at once; the last checkpoint is kept", stop, folder, run, events)
             except GateError as problem:
                 events.write("stopped", reason=str(problem))
                 raise
-    except torch.OutOfMemoryError:
-        raise ResourceError(
-            f"not enough memory on {job.device} for a batch of {job.recipe.batch}; "
-            f"give --batch {max(1, job.recipe.batch // 2)}"
-        ) from None
+    except (MemoryError, RuntimeError) as problem:  # torch.OutOfMemoryError is one of these
+        if not out_of_memory(problem):
+            raise
+        raise not_enough(problem, job, engine) from None
     finally:
         events.close()
 

@@ -36,7 +36,7 @@ def ours(network: Network, batch: int) -> Callable[[], object]:
     trainer.net.train()
     images = torch.randn(batch, 3, size, size).to(memory_format=torch.channels_last)
     labels = torch.randint(network.classes, (batch,))
-    return lambda: trainer._step(Batch(images, labels))
+    return lambda: trainer.step(Batch(images, labels))
 
 
 def plain(network: Network, batch: int, memory: torch.memory_format, compiled: bool) -> Callable[[], object]:

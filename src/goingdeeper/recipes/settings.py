@@ -8,11 +8,14 @@ import types
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from goingdeeper.errors import UsageError, unknown
+from goingdeeper.recipes.losses import Distillation
 from goingdeeper.recipes.recipe import Recipe
 from goingdeeper.recipes.schedules import Exponential, Inverse, Linear, Plateau, Schedule, Steps
+
+Kept = TypeVar("Kept", bound=Schedule)
 
 FIXED = ("name", "source", "networks", "after", "takes", "images", "size", "rules", "said", "remarks")
 """What makes the recipe what it is, and is not set by name."""
@@ -100,8 +103,12 @@ def lasting(recipe: Recipe, epochs: int, per_epoch: int) -> Recipe:
         recipe = replace(recipe, epochs=epochs)
     if share == 1:
         return recipe
+    loss = recipe.loss
+    if isinstance(loss, Distillation):
+        loss = replace(loss, schedule=_stretched(loss.schedule, share))
     return replace(
         recipe,
+        loss=loss,
         schedule=_stretched(recipe.schedule, share),
         momentum_schedule=_stretched(recipe.momentum_schedule, share),
         rules=tuple(
@@ -111,7 +118,7 @@ def lasting(recipe: Recipe, epochs: int, per_epoch: int) -> Recipe:
     )
 
 
-def _stretched(schedule: Schedule, share: float) -> Schedule:
+def _stretched(schedule: Kept, share: float) -> Kept:
     match schedule:
         case Steps():
             return replace(schedule, at=tuple(_rounded(place * share) for place in schedule.at))
@@ -179,8 +186,8 @@ def _at(record: Any, name: str) -> Any:
 
 def _hint(recipe: Recipe, name: str) -> Any:
     above, _, last = name.rpartition(".")
-    record: Any = _at(recipe, above) if above else recipe
-    return _hints(type(record))[last]
+    kind: Any = type(_at(recipe, above) if above else recipe)
+    return _hints(kind)[last]
 
 
 def _with(record: Any, names: list[str], value: Any) -> Any:

@@ -15,6 +15,8 @@ from goingdeeper.recipes.settings import as_data, settings
 from goingdeeper.tables import grid
 
 OWN = "for your own images"
+DEFAULT = "default"
+SAME = "A line without a source has that of the line above it."
 
 GROUPS = {
     "length": ("epochs", "iterations", "batch", "size"),
@@ -54,9 +56,8 @@ def details(recipe: Recipe, width: int | None = None) -> str:
         if rows
     ]
     flat = [row for _, rows in stated for row in rows]
-    used = (
-        max(len(row[0]) for row in flat) + max(len(line) for row in flat for line in row[1].split("\n")) + 4
-    )
+    values = (line for row in flat for line in row[1].split("\n"))
+    used = max(len(row[0]) for row in flat) + max(map(len, values)) + 4
     room = 1000 if width is None else max(12, width - used)
     columns = (grid.Column("setting"), grid.Column("value"), grid.Column("source"))
     parts = []
@@ -68,7 +69,7 @@ def details(recipe: Recipe, width: int | None = None) -> str:
         parts.append(grid.Part(title, tuple(lines)))
     head = "\n".join(line for text in _about(recipe) for line in wrap(text, width or 1000))
     return f"{head}\n" + grid.text(
-        grid.Grid("", columns, tuple(parts), notes=(*recipe.remarks, *_rest(recipe))), width
+        grid.Grid("", columns, tuple(parts), notes=(SAME, *recipe.remarks, *_rest(recipe))), width
     )
 
 
@@ -103,7 +104,9 @@ def data(recipe: Recipe) -> dict[str, Any]:
         "length_in_epochs": round(passes(recipe), 2),
         "settings": {name: as_data(value) for name, value in settings(recipe).items()},
         "rules": as_data(recipe.rules),
-        "printed": {name: where for _, rows in _rows(recipe) for name, _, where in rows if where},
+        "printed": {
+            name: where for _, rows in _rows(recipe) for name, _, where in rows if where not in ("", DEFAULT)
+        },
         "remarks": list(recipe.remarks),
     }
 
@@ -144,7 +147,7 @@ def _rows(recipe: Recipe) -> Iterator[tuple[str, list[tuple[str, str, str]]]]:
             if top == "rules":
                 rows += [(f"rule: {one.of}", _rule(one), printed(recipe, "rules")) for one in recipe.rules]
             rows += [
-                (name, _shown(value), printed(recipe, name))
+                (name, _shown(value), printed(recipe, name) or ("" if recipe.source else DEFAULT))
                 for name, value in values.items()
                 if name.partition(".")[0] == top and _is_own(recipe, name, value)
             ]

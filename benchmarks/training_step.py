@@ -21,7 +21,12 @@ from goingdeeper.layers import Network
 from goingdeeper.recipes import SCRATCH
 from goingdeeper.training.loop import Job, Trainer
 
-CASES = [("cifar-resnet-20-a", 32, 128), ("cifar-resnet-20-a", 64, 64), ("resnet-18-b", 224, 32)]
+CASES = [
+    ("cifar-resnet-20-a", 32, 128),
+    ("cifar-resnet-20-a", 64, 64),
+    ("resnet-18-b", 224, 32),
+    ("googlenet", 224, 16),
+]
 
 
 def ours(network: Network, batch: int) -> Callable[[], object]:
@@ -42,14 +47,21 @@ def ours(network: Network, batch: int) -> Callable[[], object]:
 def plain(network: Network, batch: int, memory: torch.memory_format, compiled: bool) -> Callable[[], object]:
     """The step as PyTorch's examples have it."""
     net = gd.build(network).to(memory_format=memory).train()
-    forward = torch.compile(net) if compiled else net
+    heads = [f"heads.{name}" for name, _ in network.heads]
+
+    def forward(images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        logits, tapped = net.tap(images, heads)
+        sides = sum(F.cross_entropy(tapped[head], labels, label_smoothing=0.1) for head in heads)
+        return F.cross_entropy(logits, labels, label_smoothing=0.1) + 0.3 * sides
+
+    loss_of = torch.compile(forward) if compiled else forward
     optimiser = torch.optim.SGD(net.parameters(), 0.1, momentum=0.9, nesterov=True, weight_decay=5e-4)
     images = torch.randn(batch, *network.input).to(memory_format=memory)
     labels = torch.randint(network.classes, (batch,))
 
     def step() -> None:
         optimiser.zero_grad()
-        loss = F.cross_entropy(forward(images), labels, label_smoothing=0.1)
+        loss = loss_of(images, labels)
         loss.backward()
         optimiser.step()
         loss.item()

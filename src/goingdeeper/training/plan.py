@@ -131,6 +131,9 @@ def choose_network(wishes: Wishes, source: Source, device: str, begun: Model | N
         size, why = begun.preprocessing.size, "that of the weights"
     else:
         size, why = _size(network, side)
+        own = 0 if wishes.recipe == PAPER else recipe(wishes.recipe).size
+        if own and size == network.input[1]:
+            size, why = own, f"that of the recipe {wishes.recipe}"
     reasons = [model, Reason("size", f"{size}x{size}", why)]
     needs = smallest_input(network) or 0
     if network.heads and size < needs and size >= (smallest_input(without_heads(network)) or 0):
@@ -188,7 +191,9 @@ def choose_recipe(
     else:
         if "batch" not in given:
             chosen = replace(chosen, batch=_batch(network, images))
-        defaults += _from_images(chosen, network, images)
+        found = _from_images(chosen, network, images)
+        # Weights that are gone on from bring the scale of their images.
+        defaults += [one for one in found if one.what != "input" or wishes.from_run is None]
     if source.oriented:
         why = "single characters or numbers as classes; --set flip=true mirrors images"
         defaults.append(Reason("flip", "false", why))
@@ -219,7 +224,10 @@ def _batch(network: Network, images: int) -> int:
 
 def _from_images(chosen: Recipe, network: Network, images: int) -> list[Reason]:
     normed = _normed(network)
-    rate, at_batch = (chosen.optimiser.rate, Recipe("").batch) if normed else (0.01, 32)
+    rate, at_batch = chosen.optimiser.rate, recipe(chosen.name).batch
+    if not normed:
+        rate = round(0.1 * rate, 6)
+        at_batch = round(at_batch / 4)
     epochs = str(min(100, max(10, round(IMAGES_SEEN / images))))
     why = f"{rate:g} at batch {at_batch}{'' if normed else ', as there is no batch norm'}"
     reasons = [

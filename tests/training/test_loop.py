@@ -11,7 +11,17 @@ from goingdeeper.data.pictures import Pictures
 from goingdeeper.data.preprocessing import Preprocessing
 from goingdeeper.data.sources import Item, Source
 from goingdeeper.errors import GateError
-from goingdeeper.layers import CLASSES, BatchNorm, Conv, Dropout, GlobalAvgPool, Linear, Network
+from goingdeeper.layers import (
+    CLASSES,
+    BatchNorm,
+    Conv,
+    Dropout,
+    GlobalAvgPool,
+    Identity,
+    Linear,
+    Network,
+    Residual,
+)
 from goingdeeper.nn.build import build
 from goingdeeper.recipes import SCRATCH
 from goingdeeper.recipes.settings import change
@@ -363,3 +373,163 @@ def test_the_pace_is_told_after_every_step(tmp_path):
     assert all(seconds >= 0 and math.isfinite(seconds) for seconds in left[3:])
     assert [end.val_error for end in ends] == [row["val_error"] for row in trainer.progress.rows]
     assert ends[-1].best == trainer.progress.best_error
+
+
+def rates_of(trainer, folder, stop=None, events=None):
+    """The rate of every step that is taken."""
+    found, step = [], trainer.update.__call__
+
+    def watched(batch, now, place):
+        values = step(batch, now, place)
+        found.append(trainer.update.optimiser.param_groups[0]["lr"])
+        return values
+
+    trainer.update = type(
+        "Watched", (), {"__call__": staticmethod(watched), "__getattr__": _of(trainer.update)}
+    )()
+    run(trainer, folder, stop, events)
+    return found
+
+
+def _of(whole):
+    return lambda self, name: getattr(whole, name)
+
+
+LEARNING = {
+    "epochs": "6", "rate": "0.3", "schedule": "Constant", "until_learning": "UntilLearning",
+    "until_learning.over": "4", "until_learning.error": "65", "smoothing": "0", "pad": "0",
+}  # fmt: skip
+
+
+def test_a_tenth_of_the_rate_until_learning_has_begun(tmp_path):
+    """He et al. 2015, section 4.2, with a bound of 65 % over four steps."""
+    trainer = Trainer(job(LINEAR, **LEARNING))
+    misses = []
+
+    class Listener(Events):
+        def step(self, pace):
+            rows, sums = trainer.progress.rows, trainer.progress.sums
+            misses.append((len(rows), sums["wrong"], sums["images"]))
+
+    found = rates_of(trainer, tmp_path, events=Listener())
+    each = []
+    for before, now in zip([(-1, 0, 0), *misses], misses, strict=False):
+        same = before[0] == now[0]
+        each.append(100 * (now[1] - same * before[1]) / (now[2] - same * before[2]))
+    first = next(n for n in range(4, len(each) + 1) if np.mean(each[n - 4 : n]) < 65)
+    assert 4 <= first < 18
+    assert found == pytest.approx([0.03] * first + [0.3] * (18 - first))
+    assert trainer.progress.learnt == first
+
+
+def test_waiting_for_learning_goes_on_where_it_was_stopped(tmp_path):
+    whole = Trainer(job(LINEAR, **LEARNING))
+    expected = rates_of(whole, tmp_path / "whole")
+    stop, found = StopRequest(), []
+
+    class Stopper(Events):
+        def step(self, pace):
+            stop.signal = 2
+
+    while len(found) < len(expected):
+        stop.signal = None
+        checkpoint = newest_checkpoint(tmp_path / "parts", pytest.fail)
+        last = Trainer(job(LINEAR, **LEARNING), checkpoint)
+        found += rates_of(last, tmp_path / "parts", stop, Stopper())
+    assert found == expected
+    assert state(last)[0] == state(whole)[0]
+
+
+def test_a_plateau_of_the_validation_error_lowers_the_rate(tmp_path):
+    """A rate of 0 learns nothing: the error stands still, and each second epoch is a plateau."""
+    settings = {
+        "schedule": "Plateau",
+        "schedule.patience": "2",
+        "schedule.times": "0.5",
+        "schedule.most": "2",
+    }
+    trainer = Trainer(job(LINEAR, epochs="7", **settings))
+    errors = iter([50.0, 40.0, 45.0, 40.0, 41.0, 39.0, 39.5])
+    evaluate = trainer._evaluate
+    trainer._evaluate = lambda stop: replace(evaluate(stop), top1_error=next(errors))
+    run(trainer, tmp_path)
+    rates = [row["learning_rate"] for row in trainer.progress.rows]
+    # 40 stands for two epochs after the second: halved from the fifth on; 39 has no two after it.
+    assert rates == pytest.approx([0.1, 0.1, 0.1, 0.1, 0.05, 0.05, 0.05])
+
+
+@pytest.mark.parametrize("parts", ["2", "4"])
+def test_a_batch_in_parts_is_the_whole_batch(tmp_path, parts):
+    whole = run(Trainer(job(LINEAR, rate="0.5")), tmp_path / "whole")
+    shared = run(Trainer(job(LINEAR, rate="0.5", accumulate=parts)), tmp_path / "parts")
+    for name, value in whole.net.state_dict().items():
+        torch.testing.assert_close(shared.net.state_dict()[name], value, rtol=1e-5, atol=1e-6)
+    for one, other in zip(whole.progress.rows, shared.progress.rows, strict=True):
+        assert one["train_loss"] == pytest.approx(other["train_loss"], rel=1e-5)
+
+
+def test_bfloat16_learns_much_the_same(tmp_path):
+    exact = run(Trainer(job(LINEAR, rate="0.5")), tmp_path / "exact")
+    rough = run(Trainer(job(LINEAR, rate="0.5", precision="bfloat16")), tmp_path / "rough")
+    losses = [[row["train_loss"] for row in one.progress.rows] for one in (exact, rough)]
+    assert losses[0] != losses[1]
+    assert losses[0] == pytest.approx(losses[1], rel=0.02)
+    assert all(value.dtype == torch.float32 for value in rough.net.parameters())
+
+
+def test_rare_classes_weigh_more_in_the_loss(tmp_path):
+    """16 of a and 4 of each other class: weights n / (K n_k) of 0.5, 2 and 2."""
+    work = job(LINEAR, train=48, balance="loss")
+    items = [item for item in work.train if item.label == "a"]
+    items += [item for label in "bc" for item in [i for i in work.train if i.label == label][:4]]
+    trainer = Trainer(replace(work, train=items))
+    assert trainer.update.objective.class_weights.tolist() == pytest.approx([0.5, 2.0, 2.0])
+
+
+def test_rare_classes_are_drawn_more_often(tmp_path):
+    work = job(LINEAR, train=48, balance="sampling")
+    items = [item for item in work.train if item.label == "a"]
+    items += [item for label in "bc" for item in [i for i in work.train if i.label == label][:4]]
+    trainer = Trainer(replace(work, train=items))
+    labels = torch.cat([batch.labels for batch in trainer.batches()])
+    assert sorted(labels.bincount().tolist()) == [8, 8, 8]
+
+
+def test_blocks_that_are_computed_again_change_nothing(tmp_path):
+    block = Residual(
+        {"conv1": Conv(4, 3, norm=BatchNorm()), "conv2": Conv(4, 3, norm=BatchNorm())}, Identity()
+    )
+    network = replace(
+        SMALL,
+        layers={"conv": Conv(4, 3), "2": block, "3": block, "pool": GlobalAvgPool(), "fc": Linear(CLASSES)},
+    )
+    plain = run(Trainer(job(network)), tmp_path / "plain")
+    again = run(Trainer(job(network, recompute="1")), tmp_path / "again")
+    assert state(again) == state(plain)
+
+
+def test_every_recipe_can_go_on_bit_for_bit_with_its_own_optimiser(tmp_path):
+    for kind in ("SGD", "CaffeSGD", "RMSProp", "Adam", "LAMB"):
+        settings = {"optimiser": kind, "rate": "0.01"}
+        whole = run(Trainer(job(**settings)), tmp_path / kind)
+        stop = StopRequest()
+
+        class Stopper(Events):
+            def step(self, pace, stop=stop):
+                if (pace.epoch, pace.step) == (2, 2):
+                    stop.signal = 2
+
+        run(Trainer(job(**settings)), tmp_path / f"{kind}-parts", stop, Stopper())
+        checkpoint = newest_checkpoint(tmp_path / f"{kind}-parts", pytest.fail)
+        again = run(Trainer(job(**settings), checkpoint), tmp_path / f"{kind}-parts")
+        assert all(
+            torch.equal(value, again.net.state_dict()[n]) for n, value in whole.net.state_dict().items()
+        )
+
+
+def test_iterations_end_a_run_in_the_middle_of_an_epoch(tmp_path):
+    trainer = Trainer(job(iterations="7"))
+    found = rates_of(trainer, tmp_path)
+    assert len(found) == 7
+    assert [row["epoch"] for row in trainer.progress.rows] == [1, 2, 3]
+    assert found[-1] == pytest.approx(0.1 * 0.5 * (1 + math.cos(math.pi * 3.0 / 3.5)), abs=0.05)

@@ -109,18 +109,6 @@ def test_a_reader_without_this_library_computes_the_same(saved):
     assert np.abs(x).max() > 1
 
 
-def test_models_saved_before_there_were_kinds_load(tmp_path, small_network):
-    old = Preprocessing(8, (0.4, 0.5, 0.6), (0.2, 0.25, 0.3))
-    folder = store(tmp_path / "model", small_network, old)
-
-    def as_it_was(data: dict[str, Any]) -> None:
-        del data["kind"], data["contrast"]
-        data["channels"] = "RGB, divided by 255, minus mean, divided by std"
-
-    edited(folder, as_it_was)
-    assert load_model(folder).preprocessing == old
-
-
 @pytest.mark.parametrize("place", [0.0, 0.01, 0.5, 1.0])
 def test_one_flipped_bit_is_found(saved, place):
     content = bytearray((saved / TENSORS).read_bytes())

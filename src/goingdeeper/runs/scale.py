@@ -52,7 +52,7 @@ def scale_from_data(
         raise ValueError(f"mean {mean} and std {std} do not fit {network.input[0]} channels")
     if (data["size"], data["size"]) != network.input[1:]:
         raise ValueError(f"size {data['size']} is not the network's input")
-    contrast = float(data.get("contrast", 0.0))
+    contrast = float(data["contrast"])
     if not 0 <= contrast < math.inf:
         raise ValueError(f"a contrast of {contrast} is no scale")
     stored = stored_from(folder, data["tensors"]) if "tensors" in data else None

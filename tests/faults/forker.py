@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import signal
 import sys
 import traceback
 from pathlib import Path
@@ -29,7 +30,7 @@ HERE = Path(__file__).parent
 
 
 def child(order: dict[str, Any]) -> None:
-    os.setpgid(0, 0)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     os.chdir(order["cwd"])
     for number, file in enumerate(("/dev/null", order["out"], order["err"])):
         handle = os.open(file, os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_CREAT | os.O_TRUNC)

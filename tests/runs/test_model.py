@@ -6,6 +6,7 @@ import copy
 import json
 import math
 import os
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +28,8 @@ from goingdeeper.errors import DataError, GateError, GoingDeeperError, ResourceE
 from goingdeeper.layers import BatchNorm, Conv, Network
 from goingdeeper.nn.build import Net, build
 from goingdeeper.runs.folder import RunFolder
-from goingdeeper.runs.model import Model, load_model, save_model, sealed
+from goingdeeper.runs.model import Model, load_model, save_model
+from goingdeeper.runs.stored import sealed
 from goingdeeper.trace import replace_classes, replace_input
 
 CLASSES = ("a", "b", "c", "d", "e", "f", "ключ ☃")
@@ -59,9 +61,10 @@ def saved(tmp_path, small_network: Network) -> Path:
 
 
 def edited(folder: Path, edit: Any) -> None:
+    """The config with another seal, as if it had been saved so."""
     config = json.loads((folder / "config.json").read_text("utf-8"))
     edit(config)
-    (folder / "config.json").write_text(json.dumps(config), "utf-8")
+    (folder / "config.json").write_bytes(sealed(config))
 
 
 @pytest.mark.parametrize(
@@ -293,20 +296,38 @@ def test_a_config_that_contradicts_itself_is_damaged(saved, change):
         load_model(saved)
 
 
-def test_a_class_that_was_renamed_is_noticed(saved):
-    setting("classes", value=[*CLASSES[:-1], "another"])(saved)
-    with pytest.raises(GateError, match=r"config\.json was altered after it was saved; restore it or train"):
-        load_model(saved)
-    edited(saved, lambda config: config.pop("seal"))
-    with pytest.raises(DataError, match=r"config\.json is damaged: 'seal'"):
-        load_model(saved)
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"d"', '"e"'),  # a class
+        ('"seal"', '"sean"'),
+        ('"sha256"', '"sha257"'),
+        ('"bytes": ', '"bytes": 1'),
+        ("golden.png", "golden.pnf"),
+        ("model.safetensors", "model.sagetensors"),
+        ('"scores"', '"scorer"'),
+    ],
+)
+def test_a_config_that_was_altered_is_named_itself(saved, old, new):
+    """Also where another file seems to be at fault."""
+    file = saved / "config.json"
+    text = file.read_text("utf-8")
+    for place in [found.start() for found in re.finditer(re.escape(old), text)]:
+        file.write_text(text[:place] + new + text[place + len(old) :], "utf-8")
+        with pytest.raises((GateError, DataError), match=r"config\.json (was altered|is damaged)"):
+            load_model(saved)
 
 
 def test_a_sealed_config_is_taken(saved):
-    config = json.loads((saved / "config.json").read_text("utf-8"))
-    config["classes"] = [*CLASSES[:-1], "another"]
-    (saved / "config.json").write_bytes(sealed(config))
+    edited(saved, lambda config: config.update(classes=[*CLASSES[:-1], "another"]))
     assert load_model(saved).classes[-1] == "another"
+
+
+def test_models_of_before_there_was_a_seal_load(saved):
+    config = json.loads((saved / "config.json").read_text("utf-8"))
+    del config["seal"], config["golden"]["sha256"]
+    (saved / "config.json").write_text(json.dumps(config), "utf-8")
+    assert load_model(saved).classes == CLASSES
 
 
 def test_a_golden_image_with_other_bytes_is_noticed(saved):

@@ -18,10 +18,11 @@ from safetensors.numpy import load_file, save
 from goingdeeper.data.pictures import Pictures
 from goingdeeper.data.preprocessing import Preprocessing, prepare_input
 from goingdeeper.data.sources import Item
-from goingdeeper.errors import DataError, GateError, GoingDeeperError, RunFolderError
+from goingdeeper.errors import DataError, GateError, GoingDeeperError, ResourceError, RunFolderError
 from goingdeeper.nn.build import build
 from goingdeeper.recipes.images import Centre, Contrast, Input, MeanImage, Range, Standardise
 from goingdeeper.runs.model import load_model, save_model
+from goingdeeper.runs.stored import sealed
 
 TENSORS = "preprocessing.safetensors"
 MAXOUT = Contrast(55.0, 0.1)
@@ -52,9 +53,10 @@ def saved(tmp_path, small_network) -> Path:
 
 
 def edited(folder: Path, edit: Any) -> None:
+    """The config with another seal, as if it had been saved so."""
     config = json.loads((folder / "config.json").read_text("utf-8"))
     edit(config["preprocessing"])
-    (folder / "config.json").write_text(json.dumps(config), "utf-8")
+    (folder / "config.json").write_bytes(sealed(config))
 
 
 def replaced(folder: Path, tensors: dict[str, np.ndarray]) -> None:
@@ -271,7 +273,7 @@ def test_a_save_that_fails_keeps_the_older_model(saved, small_network, monkeypat
 
     with monkeypatch.context() as patched:
         patched.setattr(os, "fsync", full)
-        with pytest.raises(OSError, match="No space left"):
+        with pytest.raises(ResourceError, match=r"the disk is full at .*/model, where"):
             store(saved, small_network, prepared(Contrast(mean_image=True)))
     assert {file.name: file.read_bytes() for file in saved.iterdir()} == before
     assert load_model(saved).preprocessing == prepared(MAXOUT)

@@ -135,7 +135,9 @@ def test_a_full_disk_leaves_the_last_one_and_no_litter(folder, room):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
     try:
-        with pytest.raises(ResourceError, match=r"the disk is full at .*/c, where [\d,]+ bytes are needed"):
+        with pytest.raises(
+            ResourceError, match=r"the disk is full at .*/c/step-00000012, where [\d,]+ bytes"
+        ):
             save_checkpoint(folder, 12, {"epoch": 3}, {"x": torch.zeros(100)})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)

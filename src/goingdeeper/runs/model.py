@@ -19,7 +19,7 @@ from torch import Tensor
 from goingdeeper.data.decode import Pixels, decode, fit, png
 from goingdeeper.data.preprocessing import Preprocessing
 from goingdeeper.edits import without_heads
-from goingdeeper.errors import DataError, DescriptionError, GateError, RunFolderError
+from goingdeeper.errors import DataError, DescriptionError, GateError, GoingDeeperError, RunFolderError
 from goingdeeper.layers import Network
 from goingdeeper.nn.build import Net
 from goingdeeper.notation import from_data, to_data
@@ -106,21 +106,24 @@ def load_model(path: Path) -> Model:
         weights = stored_from(folder, config["weights"])
         golden = torch.tensor([float(value) for value in config["golden"]["logits"]])
         golden_image = folder / Path(config["golden"]["image"]).name
-        golden_sha256, seal = config["golden"]["sha256"], config["seal"]
+        seal, golden_sha256 = config.get("seal"), config["golden"].get("sha256")
     except (KeyError, TypeError, ValueError, OverflowError, DescriptionError) as problem:
         raise DataError(
             f"{folder / 'config.json'} is damaged: {problem}; restore it or train again"
         ) from None
-    content = weights.read()
-    preprocessing = with_tensors(preprocessing, tensors)
+    # Models of before there was a seal have neither; no one bit makes both disappear.
+    older = seal is None and golden_sha256 is None
+    altered = [] if older or unbroken(text, seal) else [folder / "config.json"]
     try:
-        net = _filled(network, load(content))
-    except (SafetensorError, RuntimeError) as problem:
-        first = str(problem).splitlines()[0]
-        raise DataError(f"{weights.file} does not hold this network's weights: {first}") from None
-    picture = decode(golden_image)
-    altered = [] if unbroken(text, seal) else [folder / "config.json"]
-    altered += [] if sha256(golden_image.read_bytes()) == golden_sha256 else [golden_image]
+        content = weights.read()
+        preprocessing = with_tensors(preprocessing, tensors)
+        net = _fitted(network, content, weights.file)
+        picture = decode(golden_image)
+        altered += [] if older or sha256(golden_image.read_bytes()) == golden_sha256 else [golden_image]
+    except GoingDeeperError:
+        if altered:  # it names another file wrongly, or its size
+            raise _was_altered(altered[0]) from None
+        raise
     logits = _logits(net, picture, preprocessing)
     if logits.shape != golden.shape or not _close(logits, golden):
         cause = f"{altered[0].name} was altered" if altered else "this machine computes differently"
@@ -129,8 +132,20 @@ def load_model(path: Path) -> Model:
             f"{cause}; train or export again"
         )
     if altered:
-        raise GateError(f"{altered[0]} was altered after it was saved; restore it or train again")
+        raise _was_altered(altered[0])
     return Model(net, classes, preprocessing, config, folder)
+
+
+def _was_altered(file: Path) -> GateError:
+    return GateError(f"{file} was altered after it was saved; restore it or train again")
+
+
+def _fitted(network: Network, content: bytes, file: Path) -> Net:
+    try:
+        return _filled(network, load(content))
+    except (SafetensorError, RuntimeError) as problem:
+        first = str(problem).splitlines()[0]
+        raise DataError(f"{file} does not hold this network's weights: {first}") from None
 
 
 def _model_folder(path: Path) -> Path:

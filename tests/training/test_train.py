@@ -351,7 +351,7 @@ def test_a_damaged_checkpoint_is_passed_over(here, wishes, finished, signals, ou
         file.write_bytes(content)
     events = signals()
     train(wishes, None, events)
-    assert any("step-00000005 is damaged" in note for note in events.notes)
+    assert any("the checkpoint step-00000005 is passed over" in note for note in events.notes)
     assert "going on from the end of epoch 2" in events.notes
     assert outcome(path) == outcome(finished.path)
 

@@ -176,6 +176,11 @@ def outcome(run: Path) -> dict[str, Any]:
     }
 
 
+@pytest.fixture(scope="session")
+def ended() -> Callable[[Path], dict[str, Any]]:
+    return outcome
+
+
 @dataclass(frozen=True)
 class Whole:
     """The uninterrupted run: what it gives, how long it takes, and the points it passes."""

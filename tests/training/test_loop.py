@@ -58,7 +58,7 @@ def images(count, side):
     return items, pixels
 
 
-def job(network=SMALL, train=24, val=300, **settings):
+def job(network=SMALL, train=24, val=20, **settings):
     """Images of three colours, in memory; the validation images fill three batches."""
     train_items, train_pixels = images(train, "train")
     val_items, val_pixels = images(val, "val")
@@ -533,3 +533,25 @@ def test_iterations_end_a_run_in_the_middle_of_an_epoch(tmp_path):
     assert len(found) == 7
     assert [row["epoch"] for row in trainer.progress.rows] == [1, 2, 3]
     assert found[-1] == pytest.approx(0.1 * 0.5 * (1 + math.cos(math.pi * 3.0 / 3.5)), abs=0.05)
+
+
+def test_a_long_epoch_is_saved_in_its_middle_and_goes_on_from_there(tmp_path, monkeypatch):
+    """A process that is killed has lost what came after the last checkpoint, and no more."""
+    monkeypatch.setattr("goingdeeper.training.loop.LOOK", 2)
+    monkeypatch.setattr("goingdeeper.training.loop.SAVE_EVERY", 0.0)
+    monkeypatch.setattr("goingdeeper.training.loop.SAVE_SHARE", 0.0)
+    whole = run(Trainer(job(epochs="2", batch="4")), tmp_path / "whole")
+
+    class Killed(Exception):
+        pass
+
+    class Killer(Events):
+        def step(self, pace):
+            if (pace.epoch, pace.step) == (2, 5):
+                raise Killed
+
+    with pytest.raises(Killed):
+        run(Trainer(job(epochs="2", batch="4")), tmp_path / "parts", events=Killer())
+    checkpoint = newest_checkpoint(tmp_path / "parts", pytest.fail)
+    assert (checkpoint.progress["epoch"], checkpoint.progress["step"]) == (2, 4)
+    assert state(run(Trainer(job(epochs="2", batch="4"), checkpoint), tmp_path / "parts")) == state(whole)

@@ -8,6 +8,7 @@ from goingdeeper.errors import ResourceError, ShapeError, UsageError
 from goingdeeper.recipes.images import Standardise
 from goingdeeper.trace import smallest_input, trace
 from goingdeeper.training.plan import Wishes, choose_device, choose_network, choose_recipe, typical_side
+from goingdeeper.training.train import train
 
 
 def source(width=100, height=100, classes=("cat", "dog"), oriented=False, images=20):
@@ -275,3 +276,10 @@ def test_settings_that_contradict_each_other(wish, settings, said):
     network = catalogue.network("cifar-resnet-20-a")
     with pytest.raises(UsageError, match=said):
         choose_recipe(Wishes("p", settings=settings, **wish), network, source(), 36)
+
+
+def test_more_processes_than_processors_are_refused_before_any_is_started():
+    with pytest.raises(
+        ResourceError, match=r"--devices 1000: there are \d+ processors; give that many at most"
+    ):
+        train(Wishes("nowhere", device="cpu", devices=1000))

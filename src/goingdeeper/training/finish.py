@@ -18,7 +18,7 @@ from goingdeeper.nn.build import Net
 from goingdeeper.nn.population import population_statistics
 from goingdeeper.runs.folder import RunFolder
 from goingdeeper.runs.model import load_model, save_model
-from goingdeeper.training.loop import Job, Trainer
+from goingdeeper.training.loop import EVALUATION_BATCH, Job, Trainer
 from goingdeeper.version import __version__
 
 
@@ -45,7 +45,7 @@ def finish(
     labels = torch.tensor([number[item.label] for item in job.val])
     found = log_probabilities(
         trainer.net, job.pictures, job.val, job.preprocessing, device=trainer.engine.device,
-        progress=lambda *_: ask(),
+        progress=lambda *_: ask(), batch=min(EVALUATION_BATCH, job.recipe.batch),
     )  # fmt: skip
     final = score(found, labels, job.classes)
     likely = found.exp()

@@ -34,6 +34,12 @@ from goingdeeper.training.stopping import StopRequest
 from goingdeeper.training.stuck import Plateau
 from goingdeeper.training.update import Place, Updater, diverged
 
+LOOK, SAVE_EVERY, SAVE_SHARE = 10, 60.0, 50
+"""Every so many steps: a checkpoint, if the last one is a minute old, and 50 times what it took to write."""
+
+EVALUATION_BATCH = 128
+"""At most; where training takes fewer images at a time, memory may be short."""
+
 EVALUATION = 1 / 3
 """What evaluating a batch costs of a training step."""
 
@@ -116,6 +122,7 @@ class Trainer:
         self.progress = Progress()
         self.best: dict[str, Tensor] = {}
         self.recent: deque[float] = deque(maxlen=50)
+        self.saved, self.save_took = time.monotonic(), 0.0
         if checkpoint:
             self._restore(checkpoint)
 
@@ -134,7 +141,7 @@ class Trainer:
         """
         while not self.done and not self.engine.any(bool(stop)):
             try:
-                end = self._close_epoch(stop) if self._epoch(stop, events) else None
+                end = self._close_epoch(stop) if self._epoch(stop, checkpoints, events) else None
             except DataError:  # from loading, so between two steps
                 if self.engine.ranks == 1:  # the others may be waiting within one
                     self._save(checkpoints)
@@ -165,7 +172,7 @@ class Trainer:
         done = (self.progress.epoch - 1) * self.job.steps_per_epoch
         return min(self.job.steps_per_epoch, self.job.steps - done)
 
-    def _epoch(self, stop: StopRequest, events: Events) -> bool:
+    def _epoch(self, stop: StopRequest, checkpoints: Path, events: Events) -> bool:
         """Whether all steps of the epoch are done."""
         progress = self.progress
         steps = self._steps()
@@ -187,6 +194,9 @@ class Trainer:
                 events.step(self._pace(steps))
                 if isinstance(self.job.recipe.loss, CrossEntropy):
                     self._watch(values["loss_main"] / count, events)
+                if progress.step % LOOK == 0 and progress.step < steps and self.engine.any(self._due()):
+                    self._save(checkpoints)
+                    clock = time.perf_counter()
         finally:
             batches.close()  # type: ignore[attr-defined]
         return progress.step >= steps
@@ -296,7 +306,7 @@ class Trainer:
             with suppress(_Stopped):
                 found = log_probabilities(
                     self.net, job.pictures, job.val, job.preprocessing, device=engine.device, progress=look,
-                    rank=engine.rank, ranks=engine.ranks,
+                    batch=min(EVALUATION_BATCH, job.recipe.batch), rank=engine.rank, ranks=engine.ranks,
                 )  # fmt: skip
         if engine.any(found is None) or found is None:
             return None
@@ -321,11 +331,18 @@ class Trainer:
         total = engine.sums(sums)
         return total["loss"] / total["images"]
 
+    def _due(self) -> bool:
+        """Whether what a crash would cost is worth a checkpoint in the middle of an epoch."""
+        return time.monotonic() - self.saved > max(SAVE_EVERY, SAVE_SHARE * self.save_took)
+
     def _save(self, folder: Path) -> None:
+        begun = time.monotonic()
         progress = dataclasses.replace(self.progress, sums=self.engine.sums(self.progress.sums))
         if self.engine.main:
             tensors = {f"best.{name}": value for name, value in self.best.items()} | self.update.tensors()
             save_checkpoint(folder, self._number(), dataclasses.asdict(progress), tensors)
+        self.saved = time.monotonic()
+        self.save_took = self.saved - begun
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         self.progress = Progress(**checkpoint.progress)

@@ -11,6 +11,7 @@ import torch
 
 from goingdeeper import catalogue
 from goingdeeper.data.batches import steps_in_epoch
+from goingdeeper.data.pictures import cpus
 from goingdeeper.data.sources import Source
 from goingdeeper.edits import without_heads
 from goingdeeper.errors import ResourceError, UsageError
@@ -84,6 +85,9 @@ def choose_device(wish: str, devices: int = 1) -> Reason:
     if devices > 1 and wish.startswith("cuda:"):
         raise UsageError(f"--device {wish} with --devices {devices}: they take the GPUs from 0 on; give cuda")
     here, found = int(os.environ.get("LOCAL_WORLD_SIZE", devices)), torch.cuda.device_count()
+    processors = max(2, cpus())
+    if here > processors and (wish == "cpu" or not found):
+        raise ResourceError(f"--devices {here}: there are {processors} processors; give that many at most")
     if here > 1 and wish != "cpu" and 0 < found < here:
         raise ResourceError(f"--devices {here}: torch finds {found} GPU(s); give that many, or --device cpu")
     if wish == "auto":

@@ -69,6 +69,7 @@ def train(wishes: Wishes, out: Path | None = None, events: Events | None = None)
     if started:
         wishes = replace(wishes, devices=started)
     elif wishes.devices > 1:
+        choose_device(wishes.device, wishes.devices)  # before as many processes are started
         return train_on_several(wishes, out, events)
     return _train(wishes, out, events)
 

@@ -386,3 +386,14 @@ def test_equal_means_every_number_of_every_tensor(photographs):
     assert found != replace(found, mean_image=found.mean_image.nextafter(torch.tensor(9.0)))
     assert found != Preprocessing(SIDE, found.mean, found.std, 55.0)
     assert Preprocessing(8) != Preprocessing(9) and Preprocessing(8) != "8"
+
+
+@pytest.mark.parametrize("kind", [Standardise(), MeanImage(255.0), Contrast(mean_image=True)], ids=repr)
+def test_what_is_kept_for_the_next_batch_is_of_its_shape_and_windows(photographs, kind):
+    used = prepare_input(kind, *photographs, SIDE)
+    images = torch.from_numpy(bytes_of(photographs)[:4])
+    windows = [Windows(torch.full((4,), corner), torch.zeros(4, dtype=torch.int64), 10) for corner in (0, 3)]
+    asked = [(images, True), (images, False), (images[:, :5, :5], True), (images[:, :5], False)]
+    for pixels, where in [*asked, *((images, one) for one in windows), *asked]:
+        fresh = prepare_input(kind, *photographs, SIDE)
+        assert torch.equal(used.normalise(pixels, where), fresh.normalise(pixels, where))

@@ -537,7 +537,7 @@ def test_iterations_end_a_run_in_the_middle_of_an_epoch(tmp_path):
 
 def test_a_long_epoch_is_saved_in_its_middle_and_goes_on_from_there(tmp_path, monkeypatch):
     """A process that is killed has lost what came after the last checkpoint, and no more."""
-    monkeypatch.setattr("goingdeeper.training.loop.LOOK", 2)
+    monkeypatch.setattr("goingdeeper.training.loop.SAVE_STEPS", 2)
     monkeypatch.setattr("goingdeeper.training.loop.SAVE_EVERY", 0.0)
     monkeypatch.setattr("goingdeeper.training.loop.SAVE_SHARE", 0.0)
     whole = run(Trainer(job(epochs="2", batch="4")), tmp_path / "whole")

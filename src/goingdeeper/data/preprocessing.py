@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -60,6 +60,7 @@ class Preprocessing:
     contrast: float = 0.0
     mean_image: Tensor | None = None
     whiten: Tensor | None = None
+    _rows: dict[object, tuple[Tensor, Tensor]] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def whole(self) -> bool:
@@ -110,13 +111,10 @@ class Preprocessing:
         another scale or aspect, which takes the mean image's means by channel. On the pixels' device.
         """
         values = pixels.to(torch.float32, copy=True, memory_format=torch.contiguous_format)
-        unit = 255.0
         if self.contrast:
             _contrast(values, self.contrast)
-            unit = 1.0
-        std = torch.tensor(self.std, dtype=torch.float64, device=values.device)
-        mean = self._mean(windows, values.shape[1:3], values.device)
-        values.mul_((1 / (unit * std)).float()).sub_((mean / std).float())
+        factor, offset = self._row(windows, values.shape[1:3], values.device)
+        values.flatten(2).mul_(factor).sub_(offset)
         planes = values.permute(0, 3, 1, 2)
         if self.whiten is None:
             return planes
@@ -126,6 +124,26 @@ class Preprocessing:
     def views(self, fitted: Sequence[Pixels]) -> Tensor:
         """The single central crop of fitted images, as the network wants them."""
         return self.normalise(torch.from_numpy(np.stack([centre(image, self.size) for image in fitted])))
+
+    def _row(
+        self, windows: Windows | bool, shape: Sequence[int], device: torch.device
+    ) -> tuple[Tensor, Tensor]:
+        """What rows of 3 W values are multiplied by, and what is subtracted then: (3 W,) or (..., H, 3 W).
+
+        Over whole rows, as an inner axis of 3 took five times as long. Kept on their device, as a captured
+        graph can copy nothing there; but those of windows differ from batch to batch.
+        """
+        key = (windows is False, tuple(shape), device)
+        alike = self.mean_image is None or not isinstance(windows, Windows)
+        kept = self._rows.get(key) if alike else None
+        if kept is None:
+            std = torch.tensor(self.std, dtype=torch.float64, device=device)
+            offset = (self._mean(windows, shape, device) / std).float()
+            offset = offset.repeat(shape[1]) if offset.ndim == 1 else offset.flatten(-2)
+            kept = (1 / ((1.0 if self.contrast else 255.0) * std)).float().repeat(shape[1]), offset
+            if alike:
+                self._rows[key] = kept
+        return kept
 
     def _mean(self, windows: Windows | bool, shape: Sequence[int], device: torch.device) -> Tensor:
         """(3,), (H, W, 3) or (N, H, W, 3)."""

@@ -47,7 +47,7 @@ class Turn:
     holes: Tensor
     labels: Tensor
 
-    def __getitem__(self, rows: slice) -> Turn:
+    def __getitem__(self, rows: slice | Tensor) -> Turn:
         return Turn(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
 
     def to(self, device: str | torch.device) -> Turn:
@@ -85,6 +85,12 @@ class Resident:
         )  # fmt: skip
         return Turn(*map(torch.from_numpy, arrays)).to(self.pixels.device)
 
+    def epoch(self, *, batch: int, seed: int, epoch: int, balance: bool = False) -> Turn:
+        """What an epoch's images draw, batch after batch."""
+        visits = self._visits(seed, epoch, balance)
+        steps = steps_in_epoch(len(self.labels), batch)
+        return self.turns(_joined([visits.batch(step, batch) for step in range(steps)]), seed, epoch)
+
     def compose(self, turn: Turn) -> Tensor:
         """(N, 3, size, size): the images so drawn. Shapes depend on nothing but N, and nothing is awaited."""
         size, margin, device = self.preprocessing.size, self._margin, self.pixels.device
@@ -119,18 +125,12 @@ class Resident:
         """As `training_batches`, on the device."""
         changes = self.augmentation
         mixing = bool(changes.mixup or changes.cutmix)
-        visits = order(
-            len(self.labels), seed, epoch, labels=self.labels if balance else None, repeats=changes.repeats
-        )
+        visits = self._visits(seed, epoch, balance)
         steps = range(start, steps_in_epoch(len(self.labels), batch))
         shares = [part(visits.batch(step, batch), rank, ranks, mixing) for step in steps]
         if not shares:
             return
-        every = Visits(
-            np.concatenate([share.image for share, _ in shares]),
-            np.concatenate([share.version for share, _ in shares]),
-        )
-        turns, done = self.turns(every, seed, epoch), 0
+        turns, done = self.turns(_joined([share for share, _ in shares]), seed, epoch), 0
         for step, (share, own) in zip(steps, shares, strict=True):
             turn = turns[done : done + len(share)]
             done += len(share)
@@ -139,6 +139,10 @@ class Resident:
                 draws = uniforms(seed, epoch, [step], DRAWS, MIX)[0]
                 images, labels = mixed(images, labels, self.classes, changes.mixup, changes.cutmix, draws)
             yield Batch(images[own], labels[own])
+
+    def _visits(self, seed: int, epoch: int, balance: bool) -> Visits:
+        labels = self.labels if balance else None
+        return order(len(self.labels), seed, epoch, labels=labels, repeats=self.augmentation.repeats)
 
     @property
     def _margin(self) -> int:
@@ -164,3 +168,9 @@ class Resident:
             rows, columns = rows + margin, columns + margin
         each = torch.arange(len(images), device=scaled.device)[:, None, None]
         return scaled[each, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+
+
+def _joined(parts: Sequence[Visits]) -> Visits:
+    return Visits(
+        np.concatenate([part.image for part in parts]), np.concatenate([part.version for part in parts])
+    )

@@ -20,13 +20,26 @@ class Average:
         self.decay = decay
         self.state = {name: value.detach().clone() for name, value in net.state_dict().items()}
 
-    @torch.no_grad()
     def update(self, net: nn.Module, updates: int) -> None:
         """After the update number `updates`, counted from 1."""
-        decay = min(self.decay, (1 + updates) / (10 + updates))
+        self.move(net, self.share(updates))
+
+    def share(self, updates: int) -> float:
+        """1 - d after the update number `updates`."""
+        return 1 - min(self.decay, (1 + updates) / (10 + updates))
+
+    @torch.no_grad()
+    def move(self, net: nn.Module, share: float | Tensor) -> None:
+        """share: 1 - d; for a captured graph a tensor on the device."""
         now = net.state_dict()
         means = {name: value for name, value in self.state.items() if value.is_floating_point()}
-        torch._foreach_lerp_(list(means.values()), [now[name] for name in means], 1 - decay)
+        found, goals = list(means.values()), [now[name] for name in means]
+        if isinstance(share, Tensor):  # three kernels; lerp with a tensor takes one for each weight
+            distances = torch._foreach_sub(goals, found)
+            torch._foreach_mul_(distances, share)
+            torch._foreach_add_(found, distances)
+        else:
+            torch._foreach_lerp_(found, goals, share)
         for name in self.state.keys() - means.keys():
             self.state[name].copy_(now[name])
 

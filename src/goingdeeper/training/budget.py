@@ -34,20 +34,19 @@ def epochs_within(job: Job, budget: float, engine: Engine | None = None) -> tupl
     An epoch is its training steps and the evaluation after it. The job's network is left as it is.
     """
     trainer = Trainer(replace(job, net=copy.deepcopy(job.net)), engine=engine)
-    batches = trainer.batches()
+    tries = trainer.tries()
     taken: list[float] = []
     clock = time.perf_counter()
     start = clock
     try:
-        for batch in islice(batches, STEPS):
-            trainer.step(batch)
+        for _ in islice(tries, STEPS):
             now = time.perf_counter()
             taken.append(now - clock)
             clock = now
             if now - start > AT_MOST and len(taken) > 1:
                 break
     finally:
-        batches.close()  # type: ignore[attr-defined]
+        tries.close()  # type: ignore[attr-defined]
     pace = statistics.median(taken[1:] or taken)  # the first takes longer
     epoch = pace * (job.steps_per_epoch + EVALUATION * len(job.val) / job.recipe.batch)
     return max(1, math.floor(budget / epoch)), epoch

@@ -82,6 +82,21 @@ def bounded(parameters: Mapping[str, Tensor], clip: float = 0.0) -> Norms:
 
 
 @torch.no_grad()
+def bounded_unseen(parameters: Mapping[str, Tensor], clip: float = 0.0) -> tuple[Tensor, list[Tensor]]:
+    """As `bounded`, with nothing read back: the global norm and each parameter's, still on their device.
+
+    Every parameter has a gradient. Where the global norm is not finite, the caller leaves the weights alone.
+    """
+    gradients = [value.grad for value in parameters.values() if value.grad is not None]
+    norms = list(torch._foreach_norm(gradients))
+    norm = torch.linalg.vector_norm(torch.stack(norms))
+    if clip:
+        factor = torch.where(norm > clip, clip / norm.double(), 1.0).to(norm.dtype)
+        torch._foreach_mul_(gradients, factor)
+    return norm, norms
+
+
+@torch.no_grad()
 def first_not_finite(net: Net, images: Tensor) -> str:
     """The first layer, in the order of execution, that gives nan or infinity; empty where none does."""
     places = addresses(net.description)

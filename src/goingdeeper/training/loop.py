@@ -18,6 +18,7 @@ from torch import Tensor
 from goingdeeper.data.batches import Batch, evaluation_batches, steps_in_epoch, training_batches
 from goingdeeper.data.pictures import Pictures
 from goingdeeper.data.preprocessing import Preprocessing
+from goingdeeper.data.resident import Resident
 from goingdeeper.data.sources import Item
 from goingdeeper.errors import DataError
 from goingdeeper.evaluation.predict import log_probabilities
@@ -27,14 +28,16 @@ from goingdeeper.recipes.losses import CrossEntropy, Hint
 from goingdeeper.recipes.recipe import Recipe
 from goingdeeper.recipes.schedules import Now
 from goingdeeper.runs.model import Model
+from goingdeeper.training.captured import LOOK, CapturedUpdater
 from goingdeeper.training.checkpoints import Checkpoint, save_checkpoint
 from goingdeeper.training.engine import Engine
 from goingdeeper.training.events import EpochEnd, Events, Pace
 from goingdeeper.training.stopping import StopRequest
 from goingdeeper.training.stuck import Plateau
 from goingdeeper.training.update import Place, Updater, diverged
+from goingdeeper.training.ways import Way, choose_way
 
-LOOK, SAVE_EVERY, SAVE_SHARE = 10, 60.0, 50
+SAVE_STEPS, SAVE_EVERY, SAVE_SHARE = 10, 60.0, 50
 """Every so many steps: a checkpoint, if the last one is a minute old, and 50 times what it took to write."""
 
 EVALUATION_BATCH = 128
@@ -111,13 +114,34 @@ class _Stopped(Exception):
 
 
 class Trainer:
-    """The state of a training run: network, optimiser, progress, and the best weights so far."""
+    """The state of a training run: network, optimiser, progress, and the best weights so far.
 
-    def __init__(self, job: Job, checkpoint: Checkpoint | None = None, engine: Engine | None = None) -> None:
+    way: how batches reach the update, where not by `choose_way`.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        checkpoint: Checkpoint | None = None,
+        engine: Engine | None = None,
+        way: Way | None = None,
+    ) -> None:
         self.job = job
         self.engine = engine or Engine(job.device)
         self.net = job.net.to(self.engine.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.update = Updater(self.net, job.recipe, job.seed, self.engine, job.teacher, job.counts)
+        way = way or choose_way(self.net, job.recipe, job.pictures, job.train, self.engine)
+        self.update = Updater(
+            self.net, job.recipe, job.seed, self.engine, job.teacher, job.counts, capturable=way == "captured"
+        )
+        self.resident = None
+        if way != "loaded":
+            self.resident = Resident(
+                job.pictures, job.train, job.classes, job.preprocessing, job.recipe.augmentation,
+                self.engine.device,
+            )  # fmt: skip
+        self.captured = (
+            CapturedUpdater(self.update, self.resident) if way == "captured" and self.resident else None
+        )
         self.plateau = Plateau(len(job.classes))
         self.progress = Progress()
         self.best: dict[str, Tensor] = {}
@@ -155,10 +179,16 @@ class Trainer:
         """What is left of the current epoch, and the network ready for it."""
         job, progress = self.job, self.progress
         self.net.train()
+        balance = job.recipe.balance == "sampling"
+        if self.resident:
+            return self.resident.batches(
+                batch=job.recipe.batch, seed=job.seed, epoch=progress.epoch, start=progress.step,
+                balance=balance,
+            )  # fmt: skip
         return training_batches(
             job.pictures, job.train, job.classes, job.preprocessing, job.recipe.augmentation,
             batch=job.recipe.batch, seed=job.seed, epoch=progress.epoch, start=progress.step,
-            balance=job.recipe.balance == "sampling", rank=self.engine.rank, ranks=self.engine.ranks,
+            balance=balance, rank=self.engine.rank, ranks=self.engine.ranks,
         )  # fmt: skip
 
     def step(self, batch: Batch) -> dict[str, float]:
@@ -166,6 +196,23 @@ class Trainer:
         progress = self.progress
         place = Place(self._number(), progress.epoch, progress.step + 1)
         return self.update(batch, self._now(), place)
+
+    def tries(self) -> Iterator[None]:
+        """Steps that lead nowhere, to see what they take; each is done when it is yielded."""
+        if self.captured:
+            self.net.train()
+            self.captured.draw(self.progress.epoch)
+            for number in range(self._steps()):
+                self.captured.run(range(number, number + 1), self._now(), self.progress.epoch)
+                yield
+            return
+        batches = self.batches()
+        try:
+            for batch in batches:
+                self.step(batch)
+                yield
+        finally:
+            batches.close()  # type: ignore[attr-defined]
 
     def _steps(self) -> int:
         """In the current epoch."""
@@ -176,6 +223,8 @@ class Trainer:
         """Whether all steps of the epoch are done."""
         progress = self.progress
         steps = self._steps()
+        if self.captured:
+            return self._captured_epoch(self.captured, steps, stop, events)
         batches = self.batches()
         clock = time.perf_counter()
         try:
@@ -184,22 +233,49 @@ class Trainer:
                 loaded = time.perf_counter()
                 values = self.step(batch)
                 now = time.perf_counter()
-                count = len(batch.labels)
-                progress.step += 1
-                progress.seconds += now - clock
-                self._add({**values, "images": count, "seconds": now - clock, "wait": loaded - clock})
-                self.recent.append(now - clock)
+                self._finished(values, len(batch.labels), now - clock, loaded - clock, events)
                 clock = now
-                self._learning(values["wrong"], count)
                 events.step(self._pace(steps))
-                if isinstance(self.job.recipe.loss, CrossEntropy):
-                    self._watch(values["loss_main"] / count, events)
-                if progress.step % LOOK == 0 and progress.step < steps and self.engine.any(self._due()):
+                if progress.step % SAVE_STEPS == 0 and progress.step < steps and self.engine.any(self._due()):
                     self._save(checkpoints)
                     clock = time.perf_counter()
         finally:
             batches.close()  # type: ignore[attr-defined]
         return progress.step >= steps
+
+    def _captured_epoch(
+        self, captured: CapturedUpdater, steps: int, stop: StopRequest, events: Events
+    ) -> bool:
+        """The same, looking at the losses only now and then: at each step only where a rule asks for that."""
+        progress, rule = self.progress, self.job.recipe.until_learning
+        clock = time.perf_counter()
+        self.net.train()
+        captured.draw(progress.epoch)
+        while progress.step < steps and not stop:
+            ahead = 1 if rule and progress.learnt is None else LOOK
+            window = range(progress.step, min(steps, progress.step + ahead))
+            failure = captured.failure
+            found = captured.run(window, self._now(), progress.epoch, stop)
+            if captured.failure != failure:
+                events.note(f"the step could not be captured as a CUDA graph: {captured.failure}")
+            now = time.perf_counter()
+            for values in found:
+                self._finished(values, captured.count, (now - clock) / len(found), 0.0, events)
+            clock = now
+            events.step(self._pace(steps))
+        return progress.step >= steps
+
+    def _finished(
+        self, values: Mapping[str, float], count: int, seconds: float, wait: float, events: Events
+    ) -> None:
+        """After each step: its sums, and what is to be learnt of them."""
+        self.progress.step += 1
+        self.progress.seconds += seconds
+        self._add({**values, "images": count, "seconds": seconds, "wait": wait})
+        self.recent.append(seconds)
+        self._learning(values["wrong"], count)
+        if isinstance(self.job.recipe.loss, CrossEntropy):
+            self._watch(values["loss_main"] / count, events)
 
     def _learning(self, wrong: float, count: int) -> None:
         """Ends the rate's waiting once the training error is low enough."""

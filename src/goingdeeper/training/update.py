@@ -21,7 +21,7 @@ from goingdeeper.runs.model import Model
 from goingdeeper.training.average import Average
 from goingdeeper.training.engine import Engine
 from goingdeeper.training.gradients import LayerNorms, NotFinite, bounded, first_not_finite
-from goingdeeper.training.objective import Objective, objective_for
+from goingdeeper.training.objective import Losses, Objective, objective_for
 from goingdeeper.training.optimisers import (
     base_rate,
     bound_norms,
@@ -55,7 +55,10 @@ def prepared(
 
 
 class Updater:
-    """What an update works on: the objective as this process sees it, optimiser and running mean."""
+    """What an update works on: the objective as this process sees it, optimiser and running mean.
+
+    counts: training images of each class. capturable: a CUDA graph may hold the optimiser's step.
+    """
 
     def __init__(
         self,
@@ -65,11 +68,12 @@ class Updater:
         engine: Engine,
         teacher: Model | None = None,
         counts: Mapping[str, int] | None = None,
+        capturable: bool = False,
     ) -> None:
         self.net, self.recipe, self.seed, self.engine = net, recipe, seed, engine
         self.objective = prepared(net, recipe, seed, teacher, counts)
         self.parameters = self.objective.trained()
-        self.optimiser = optimiser(self.parameters, net.description, recipe)
+        self.optimiser = optimiser(self.parameters, net.description, recipe, capturable=capturable)
         self.average = Average(net, recipe.average) if recipe.average else None
         self.scaler = torch.amp.GradScaler(engine.device.type, enabled=recipe.precision == "float16")
         self.norms = LayerNorms()
@@ -107,6 +111,13 @@ class Updater:
     def rate(self, now: Now) -> float:
         return base_rate(self.recipe, now)
 
+    def losses(self, images: Tensor, labels: Tensor) -> Losses:
+        """In the recipe's precision, on the device."""
+        kind, device = getattr(torch, self.recipe.precision), self.engine.device.type
+        with torch.autocast(device, kind, enabled=self.recipe.precision != "float32"):
+            found: Losses = self.module(images, labels)
+        return found
+
     def _seed(self, place: Place) -> None:
         """Dropout draws from torch's global state; each update has a state of its own, so that a resumed run
 
@@ -119,21 +130,18 @@ class Updater:
     def _backward(self, part: Batch, place: Place, share: float, last: bool) -> dict[str, float]:
         device, recipe = self.engine.device, self.recipe
         images = part.images.to(device, non_blocking=True)
-        labels = part.labels.to(device, non_blocking=True)
-        kind = getattr(torch, recipe.precision)
-        with torch.autocast(device.type, kind, enabled=recipe.precision != "float32"):
-            loss = self.module(images, labels)
+        loss = self.losses(images, part.labels.to(device, non_blocking=True))
         total = float(loss.total.detach())
         # All processes ask, so that none is left waiting for the others' gradients.
         if self.engine.any(not math.isfinite(total)):
             where = "" if math.isfinite(total) else first_not_finite(self.net, images)
             first = f", first in {where}" if where else ""
-            raise diverged(f"the loss is {total} {_when(place)}{first}", recipe)
+            raise diverged(f"the loss is {total} {when(place)}{first}", recipe)
         if last:
-            self.scaler.scale(share * loss.total).backward()
+            self.scaler.scale(share * loss.total).backward()  # type: ignore[no-untyped-call]
         else:
             with self.engine.apart(self.module):
-                self.scaler.scale(share * loss.total).backward()
+                self.scaler.scale(share * loss.total).backward()  # type: ignore[no-untyped-call]
         count = len(part.labels)
         heads = {f"loss_{name}": count * float(value) for name, value in loss.parts.items()}
         return {"loss": count * total, **heads, "wrong": float(loss.wrong)}
@@ -145,7 +153,7 @@ class Updater:
             self.norms.add(bounded(self.parameters, self.recipe.clip))
         except NotFinite as problem:
             if not self.scaler.is_enabled() or self.scaler.get_scale() < 1:
-                raise diverged(f"{problem} {_when(place)}", self.recipe) from None
+                raise diverged(f"{problem} {when(place)}", self.recipe) from None
         self.scaler.step(self.optimiser)  # with float16 it leaves out a step that overflowed
         self.scaler.update()
         bound_norms(self.optimiser)
@@ -186,7 +194,8 @@ def diverged(what: str, recipe: Recipe) -> GateError:
     return GateError(f"{what}; what was saved before it is kept. Lower the rate: --set rate={slower:.3g}")
 
 
-def _when(place: Place) -> str:
+def when(place: Place) -> str:
+    """For messages."""
     return f"at step {place.step} of epoch {place.epoch}"
 
 

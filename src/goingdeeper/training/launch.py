@@ -94,6 +94,8 @@ def train_on_several(wishes: Wishes, out: Path | None, events: Events) -> RunFol
             mouth.close()  # so that the end of the process is the end of the pipe
             ranks.append(_Rank(process, ear))
         first = _watch(ranks, stop, events)
+    if ranks[0].folder:  # it speaks last, when the run is finished
+        return RunFolder(Path(ranks[0].folder))
     # A process that loses its partner fails, too; the cause is what has a name of its own, or came first.
     problems = [rank.problem for rank in ranks if rank.problem]
     for kind in (GoingDeeperError, OSError, MemoryError):
@@ -108,7 +110,7 @@ def train_on_several(wishes: Wishes, out: Path | None, events: Events) -> RunFol
                 "the same command goes on from the last checkpoint"
             )
         raise ranks[first].problem or RuntimeError(f"process {first} left with status {code}")
-    return RunFolder(Path(ranks[0].folder))
+    raise RuntimeError("the processes of the run ended without a word")
 
 
 def _watch(ranks: list[_Rank], stop: StopRequest, events: Events) -> int | None:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from goingdeeper.data.decode import Pixels, png
 from goingdeeper.data.sources import Problem, Source, open_source
-from goingdeeper.errors import DataError
+from goingdeeper.errors import DataError, UsageError
 from goingdeeper.evaluation.evaluate import evaluate as _evaluate
 from goingdeeper.evaluation.scores import Score
 from goingdeeper.prediction.predictor import Answer, Failure, expand
@@ -112,6 +112,8 @@ def train(
     settings: recipe fields by name, such as {"rate": 0.05, "flip": False}. An unfinished run of the same
     settings and images goes on. Raises DataError for unusable images, UsageError for unknown names.
     """
+    if not isinstance(recipe, str):
+        raise UsageError("recipe: give its name; settings={...} changes settings of it")
     wishes = Wishes(
         os.fspath(source),
         model=model,

@@ -120,6 +120,7 @@ def messy(here, pets):
         (["pets", "--model", "googlenet", "--size", "30"], 2, ["googlenet", "30x30", "31x31 without"]),
         (["pets", "--batch", "30"], 2, ["a batch of 30 from 29 training images", "--batch 29"]),
         (["pets", "--batch", "1"], 2, ["batch normalisation", "--batch 2"]),
+        (["pets", "--lr", "0.1", "--set", "rate=0.2"], 2, ["--lr and --set rate: give one of them"]),
         (["pets", "--set", "rat=1"], 2, ["'rat'", "did you mean", "optimiser.rate"]),
         (["pets", "--set", "rate=fast"], 2, ["rate=fast", "a number is needed"]),
         (["pets", "--set", "smoothing=2"], 2, ["smoothing=2", "from 0 to 1"]),

@@ -67,6 +67,8 @@ def test_a_setting_changes_itself_and_nothing_else(name, short):
     text, value = OTHERS[name]
     before = settings(SCRATCH)
     after = settings(change(SCRATCH, {name.rpartition(".")[2] if short else name: text}))
+    if name == "iterations":  # they are the length then
+        before["epochs"] = 0
     assert after == {**before, name: value}
     assert type(after[name]) is type(before[name])
     assert before[name] != value

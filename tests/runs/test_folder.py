@@ -162,3 +162,9 @@ def test_a_damaged_table_is_named(folder, name, content):
 def test_numbers_in_json_keep_every_digit(folder):
     folder.write_run({"value": 0.1 + 0.2})
     assert json.loads((folder.path / "run.json").read_text())["value"] == 0.1 + 0.2
+
+
+def test_a_run_of_another_version_is_refused(tmp_path):
+    (tmp_path / "run.json").write_text('{"schema": 2, "status": "finished"}')
+    with pytest.raises(RunFolderError, match=r"is of another version of Going Deeper \(schema 2, here 1\)"):
+        RunFolder(tmp_path).run()

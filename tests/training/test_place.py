@@ -168,7 +168,7 @@ def test_out_with_an_unfinished_run_of_the_same_settings_goes_on(here):
         ({"wishes": Wishes("photos", "resnet-18-b", epochs=10)}, "model default, now resnet-18-b"),
         ({"wishes": Wishes("photos", epochs=10, settings=(("rate", "0.3"),))}, "rate default, now 0.3"),
         ({"wishes": Wishes("photos", epochs=10, seed=3), "seed": 3}, "seed 0, now 3"),
-        ({"version": "0.2.0"}, "another version"),
+        ({"version": "0.2.0"}, "another version: 0.1.0, now 0.2.0"),
         ({"recipe": {"epochs": 11}, "device": "cuda"}, "another recipe; another device"),
         ({"data": {"name": "photos", "fingerprint": "x"}}, "the images have changed"),
     ],

@@ -6,6 +6,7 @@ from goingdeeper.data.sources import Item, Source, open_source
 from goingdeeper.edits import without_heads
 from goingdeeper.errors import ResourceError, ShapeError, UsageError
 from goingdeeper.recipes.images import Standardise
+from goingdeeper.recipes.schedules import Steps
 from goingdeeper.trace import smallest_input, trace
 from goingdeeper.training.plan import Wishes, choose_device, choose_network, choose_recipe, typical_side
 from goingdeeper.training.train import train
@@ -260,7 +261,7 @@ def test_devices_of_this_machine():
     ("wish", "settings", "said"),
     [
         ({"batch": 12, "devices": 5}, (), "12 cannot be shared evenly by 5 processes; give --batch 10"),
-        ({"batch": 12}, (("accumulate", "8"),), "evenly by 1 processes in 8 parts each; give --batch 8"),
+        ({"batch": 12}, (("accumulate", "8"),), "evenly by 1 process in 8 parts each; give --batch 8"),
         (
             {"batch": 4, "devices": 4},
             (),
@@ -270,12 +271,39 @@ def test_devices_of_this_machine():
         ({"teacher": "runs/a"}, (), "scratch has no use for --teacher; leave it out"),
         ({"batch": 4}, (("batch", "8"),), "--batch 4 and --set batch=8: give one of them"),
         ({"time": "1m", "epochs": 4}, (), "--time 1m and 4 epochs: give one of them"),
+        ({"epochs": 4}, (("iterations", "9"),), "iterations and epochs or --time: give one of them"),
+        ({}, (("rate", "1"), ("rate", "2")), "rate is set twice; give one of them"),
+        ({}, (("schedule", "Steps"),), "Steps has no places; give them, such as --set schedule.at=30,60"),
+        ({"recipe": "finetune"}, (), "finetune goes on from trained weights; give --from RUN"),
+        ({"recipe": "dsn-2"}, (("batch", "9"),), "dsn-2 goes on from a run of dsn-1; give --from RUN"),
     ],
 )
 def test_settings_that_contradict_each_other(wish, settings, said):
     network = catalogue.network("cifar-resnet-20-a")
     with pytest.raises(UsageError, match=said):
         choose_recipe(Wishes("p", settings=settings, **wish), network, source(), 36)
+
+
+def test_a_kind_of_schedule_is_chosen_with_its_places():
+    """As the documentation has it."""
+    words = {"schedule": "Steps", "schedule.at": "30,60", "schedule.unit": "epochs"}
+    wishes = Wishes("p", epochs=90, settings=tuple(words.items()))
+    recipe, _ = choose_recipe(wishes, catalogue.network("cifar-resnet-20-a"), source(), 36)
+    assert (recipe.epochs, recipe.schedule) == (90, Steps((30.0, 60.0), 0.1, "epochs"))
+
+
+def test_a_papers_length_is_stretched_and_its_iterations_are_the_length():
+    network = catalogue.network("cifar-resnet-20-a")
+    whole, _ = choose_recipe(Wishes("p", recipe="resnet-cifar"), network, source(), 50_000)
+    assert (whole.iterations, whole.epochs, whole.schedule.at) == (64_000, 0, (32_000, 48_000))
+    short, reasons = choose_recipe(Wishes("p", recipe="paper", epochs=20), network, source(), 50_000)
+    assert (short.iterations, short.schedule.at) == (20 * 390, (10 * 390, 15 * 390))
+    assert ("rate", "0.1", "the recipe's") in [(r.what, r.value, r.why) for r in reasons]
+
+
+@pytest.mark.parametrize(("side", "size"), [(28, 32), (400, 32)])
+def test_a_paper_of_small_images_keeps_its_size(side, size):
+    assert choose_network(Wishes("p", recipe="resnet-cifar"), source(side, side), "cpu").size == size
 
 
 def test_more_processes_than_processors_are_refused_before_any_is_started():

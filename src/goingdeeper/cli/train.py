@@ -77,6 +77,8 @@ def train_command(
     """
     from goingdeeper.training.plan import Wishes
 
+    if lr is not None and any(key in ("rate", "lr", "optimiser.rate") for key, _ in settings):
+        raise UsageError("--lr and --set rate: give one of them")
     if lr is not None:
         settings = (*settings, ("rate", lr))
     _train(Wishes(images, settings=settings, **wishes), out, as_json)
@@ -132,7 +134,8 @@ def _train(wishes: Wishes, out: Path | None, as_json: bool) -> None:
         f"val error {result['top1_error']:.2f} % (95 %: {low:.1f} to {high:.1f}, n = {result['images']}, "
         f"1 crop), epoch {result['best_epoch']} of {result['epochs']}, in {duration(result['seconds'])}"
     )
-    if high >= result["guessing_error"]:
+    classifies = folder.run()["recipe"]["loss"]["kind"] != "Hint"
+    if classifies and high >= result["guessing_error"]:
         click.echo(
             "not clearly better than always naming the most frequent class "
             f"({result['guessing_error']:.1f} %); train longer (--epochs) or at another --set rate=...",

@@ -76,6 +76,11 @@ class Recipe:
     accumulate: int = 1
     bad_share: float = 0.01
     said: Said = ()
+
+    def __post_init__(self) -> None:
+        if self.iterations:  # they are the length then
+            object.__setattr__(self, "epochs", 0)
+
     remarks: tuple[str, ...] = ()
 
 

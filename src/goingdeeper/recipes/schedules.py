@@ -42,7 +42,7 @@ class Constant:
 class Steps:
     """Times `times` at each of the places in `at`."""
 
-    at: tuple[float, ...]
+    at: tuple[float, ...] = ()
     times: float = 0.1
     unit: Unit = "iterations"
 
@@ -54,8 +54,8 @@ class Steps:
 class Exponential:
     """Times `times` every so many epochs or iterations; in stairs, or without."""
 
-    times: float
-    every: float
+    times: float = 0.94
+    every: float = 2.0
     unit: Unit = "epochs"
     stairs: bool = True
 
@@ -78,8 +78,8 @@ class Polynomial:
 class Inverse:
     """(1 + gamma t)^-power with t in iterations: Caffe's `inv`."""
 
-    gamma: float
-    power: float
+    gamma: float = 1e-4
+    power: float = 0.75
 
     def factor(self, now: Now) -> float:
         return math.pow(1 + self.gamma * now.step, -self.power)
@@ -92,8 +92,8 @@ class Linear:
     Epochs count from 1; `since=0` makes the first step in the first epoch, as Pylearn2 does.
     """
 
-    end: float
-    until: int
+    end: float = 0.01
+    until: int = 30
     since: int = 1
 
     def factor(self, now: Now) -> float:

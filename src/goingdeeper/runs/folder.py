@@ -26,6 +26,8 @@ from typing import Any
 
 from goingdeeper.errors import NO_ROOM, DataError, ResourceError, RunFolderError
 
+SCHEMA = 1
+
 
 @dataclass(frozen=True)
 class RunFolder:
@@ -58,6 +60,10 @@ class RunFolder:
             raise DataError(f"{file} cannot be read: {problem}; restore it or train again") from None
         if not isinstance(run, dict):
             raise DataError(f"{file} does not describe a run; restore it or train again")
+        if run.get("schema", SCHEMA) != SCHEMA:
+            raise RunFolderError(
+                f"{self.path} is of another version of Going Deeper (schema {run['schema']}, here {SCHEMA})"
+            )
         return run
 
     def write_run(self, run: Mapping[str, Any]) -> None:

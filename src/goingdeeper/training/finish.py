@@ -78,6 +78,7 @@ def finish(
                 "data_fingerprint": run["data"]["fingerprint"],
                 "trained": run["started"],
                 "epoch": progress.best_epoch,
+                "recipe": job.recipe.name,
                 "goingdeeper": __version__,
                 "command": run["command"],
                 **{name: run[name] for name in ("from", "teacher") if run.get(name)},

@@ -59,7 +59,8 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
             plain["recipe"] = old.get("recipe")
         for key in ("version", "description", "recipe", "seed", "device", "from", "teacher"):
             if old.get(key) != plain.get(key):
-                found.append(f"another {key}")
+                was = f": {old[key]}, now {plain[key]}" if key == "version" and key in old else ""
+                found.append(f"another {key}{was}")
         if old.get("data", {}).get("fingerprint") != plain["data"]["fingerprint"]:
             found.append("the images have changed")
     return "; ".join(found)

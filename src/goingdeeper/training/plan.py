@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import statistics
+from collections import Counter
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
@@ -19,12 +20,15 @@ from goingdeeper.layers import Conv, Network
 from goingdeeper.recipes import recipe, recipes
 from goingdeeper.recipes.losses import Distillation, Hint
 from goingdeeper.recipes.recipe import Recipe
+from goingdeeper.recipes.schedules import Steps
 from goingdeeper.recipes.settings import change, full_name, lasting
 from goingdeeper.runs.model import Model
 from goingdeeper.trace import smallest_input, trace
 
 IMAGES_SEEN = 36_000
 """The default length of a run from scratch: so many images, however often each comes round."""
+
+FINETUNE = "finetune"
 
 PAPER = "paper"
 """The recipe of the network's own paper."""
@@ -107,7 +111,9 @@ def choose_device(wish: str, devices: int = 1) -> Reason:
     return Reason("device", wish, "asked for")
 
 
-def choose_network(wishes: Wishes, source: Source, device: str, begun: Model | None = None) -> Plan:
+def choose_network(
+    wishes: Wishes, source: Source, device: str, begun: Model | None = None, teacher: Model | None = None
+) -> Plan:
     """The network and its input size: those of the model that is gone on from, unless others are asked for.
 
     Raises ShapeError for too small a size.
@@ -133,6 +139,10 @@ def choose_network(wishes: Wishes, source: Source, device: str, begun: Model | N
         size, why = wishes.size, "asked for"
     elif begun is not None:
         size, why = begun.preprocessing.size, "that of the weights"
+    elif teacher is not None:
+        size, why = teacher.preprocessing.size, "the teacher's"
+    elif network.input[1] <= SMALL and (published or wishes.recipe == PAPER):
+        size, why = network.input[1], "the published input"
     else:
         size, why = _size(network, side)
         own = 0 if wishes.recipe == PAPER else recipe(wishes.recipe).size
@@ -180,6 +190,9 @@ def choose_recipe(
     """
     named = named_recipe(wishes, network)
     asked = dict(wishes.settings)
+    twice = [key for key, count in Counter(key for key, _ in wishes.settings).items() if count > 1]
+    if twice:
+        raise UsageError(f"{twice[0]} is set twice; give one of them")
     for flag, value in (("epochs", wishes.epochs), ("batch", wishes.batch)):
         if value is not None and flag in asked:
             raise UsageError(f"--{flag} {value} and --set {flag}={asked[flag]}: give one of them")
@@ -187,11 +200,15 @@ def choose_recipe(
             asked[flag] = str(value)
     if wishes.time is not None and "epochs" in asked:
         raise UsageError(f"--time {wishes.time} and {asked['epochs']} epochs: give one of them")
+    if "iterations" in asked and (wishes.time is not None or "epochs" in asked):
+        raise UsageError("iterations and epochs or --time: give one of them")
     chosen = change(named, {key: value for key, value in asked.items() if key != "epochs"})
     given = {full_name(chosen, key) for key in asked}
     defaults = []
     if named.networks:
         defaults.append(Reason("recipe", named.name, named.source))
+        defaults.append(Reason("batch", str(chosen.batch), "the recipe's"))
+        defaults.append(Reason("rate", f"{chosen.optimiser.rate:g}", "the recipe's"))
     else:
         if "batch" not in given:
             chosen = replace(chosen, batch=_batch(network, images))
@@ -205,10 +222,12 @@ def choose_recipe(
         why = "images are mirrored at random; --set flip=false turns it off"
         defaults.append(Reason("flip", "true", why))
     reasons = [r for r in defaults if r.what == "recipe" or full_name(chosen, r.what) not in given]
+    if "iterations" in given:
+        reasons = [r for r in reasons if r.what != "epochs"]
     chosen = change(chosen, {r.what: r.value for r in reasons if r.what != "recipe"})
     why = "asked for"
     if "epochs" in asked:
-        epochs = change(named, {"epochs": asked["epochs"]}).epochs
+        epochs = change(replace(named, iterations=0), {"epochs": asked["epochs"]}).epochs
         places = any(name.startswith("schedule") for name in given)
         if named.networks and not places and epochs and chosen.batch:
             chosen = lasting(chosen, epochs, steps_in_epoch(images, chosen.batch))
@@ -252,13 +271,15 @@ def _normed(network: Network) -> bool:
 def _check(wishes: Wishes, chosen: Recipe, network: Network, images: int) -> None:
     """Raises UsageError where settings contradict each other, the images or the network."""
     batch, devices = chosen.batch, wishes.devices
-    if chosen.epochs < 1 or batch < 1:
+    if (chosen.iterations or chosen.epochs) < 1 or batch < 1:
         raise UsageError(f"epochs {chosen.epochs}, batch {batch}: each must be at least 1")
+    if isinstance(chosen.schedule, Steps) and not chosen.schedule.at:
+        raise UsageError("the schedule Steps has no places; give them, such as --set schedule.at=30,60")
     if batch > images:
         raise UsageError(f"a batch of {batch} from {images} training images; give --batch {images} or less")
     parts = devices * chosen.accumulate
     if batch % parts:
-        text = f"a batch of {batch} cannot be shared evenly by {devices} processes"
+        text = f"a batch of {batch} cannot be shared evenly by {devices} process{'es' if devices > 1 else ''}"
         text += f" in {chosen.accumulate} parts each" if chosen.accumulate > 1 else ""
         raise UsageError(f"{text}; give --batch {max(1, batch // parts) * parts}")
     if batch // parts < 2 and _normed(network):
@@ -268,6 +289,8 @@ def _check(wishes: Wishes, chosen: Recipe, network: Network, images: int) -> Non
         )
     if chosen.after and wishes.from_run is None:
         raise UsageError(f"the recipe {chosen.name} goes on from a run of {chosen.after}; give --from RUN")
+    if chosen.name == FINETUNE and wishes.from_run is None:
+        raise UsageError("the recipe finetune goes on from trained weights; give --from RUN")
     learns = isinstance(chosen.loss, Hint | Distillation)
     if learns and wishes.teacher is None:
         raise UsageError(f"the recipe {chosen.name} learns from another network; give --teacher RUN")

@@ -127,9 +127,11 @@ def announce(events: Events, run: dict[str, Any], folder: RunFolder, resuming: b
         events.note(f"no validation image of: {', '.join(unseen[:8])}{', ...' if len(unseen) > 8 else ''}")
     size = run["description"]["input"]
     begun = f"from {run['from']['path']}" if run.get("from") else "from scratch"
+    threads = f"{run['threads']} thread{'' if run['threads'] == 1 else 's'}"
+    several = f"{run['devices']} processes of {threads}" if run["devices"] > 1 else threads
     events.note(
         f"{run['network']} at {size[2]}x{size[1]} · {run['params'] / 1e6:.2f} M parameters, "
-        f"{run['macs'] / 1e9:.2f} G multiply-adds · {begun} · {run['device']}, {run['threads']} threads"
+        f"{run['macs'] / 1e9:.2f} G multiply-adds · {begun} · {run['device']}, {several}"
     )
     wide = [max(len(reason[part]) for reason in run["reasons"]) for part in ("what", "value")]
     for reason in run["reasons"]:

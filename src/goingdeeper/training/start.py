@@ -15,9 +15,7 @@ from goingdeeper.nn.build import Net
 from goingdeeper.recipes.recipe import Recipe
 from goingdeeper.runs.model import Model, load_model
 from goingdeeper.trace import trace
-from goingdeeper.training.plan import Reason
-
-FINETUNE = "finetune"
+from goingdeeper.training.plan import FINETUNE, Reason
 
 
 def begin_from(path: str | None) -> Model | None:
@@ -33,6 +31,9 @@ def take_over(net: Net, begun: Model, classes: Sequence[str], recipe: Recipe) ->
     """
     own, given = net.state_dict(), begun.net.state_dict()
     reasons = []
+    before = begun.config.get("provenance", {}).get("recipe")
+    if recipe.after and before != recipe.after:
+        reasons.append(Reason("from", before or "?", f"a run of {recipe.after} is what {recipe.name} is for"))
     if recipe.takes:
         chosen = {n: v for n, v in given.items() if any(_under(n, pattern) for pattern in recipe.takes)}
         reasons.append(Reason("weights", ", ".join(recipe.takes), f"taken from {begun.path}"))

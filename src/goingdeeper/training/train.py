@@ -121,7 +121,7 @@ class _Ready:
 
     def lasting(self, epochs: int, why: str) -> _Ready:
         """The same for another length."""
-        reasons = [Reason("epochs", str(epochs), why) if r.what == "epochs" else r for r in self.reasons]
+        reasons = [r for r in self.reasons if r.what != "epochs"] + [Reason("epochs", str(epochs), why)]
         recipe = lasting(self.recipe, epochs, self.steps_per_epoch)
         return replace(self, recipe=recipe, reasons=reasons)
 
@@ -157,13 +157,13 @@ def _prepare(wishes: Wishes, events: Events) -> _Ready:
     source = open_source(wishes.source)
     device = choose_device(wishes.device, wishes.devices)
     begun = begin_from(wishes.from_run)
-    plan = choose_network(wishes, source, device.value, begun)
+    teacher = begin_from(wishes.teacher)
+    plan = choose_network(wishes, source, device.value, begun, teacher)
     asked = change(named_recipe(wishes, plan.network), dict(wishes.settings))
     found = survey(source, plan.size, asked.bad_share, events.reading, asked.augmentation.crop)
     division = divide(source, found.digests, wishes.split_seed)
     _check_classes(source, division)
     recipe, reasons = choose_recipe(wishes, plan.network, source, len(division.train))
-    teacher = begin_from(wishes.teacher)
     if before := begun or teacher:
         if any(full_name(recipe, key).startswith("input") for key, _ in wishes.settings):
             flag = "--from" if begun else "--teacher"

@@ -119,10 +119,8 @@ class Updater:
         return found
 
     def _seed(self, place: Place) -> None:
-        """Dropout draws from torch's global state; each update has a state of its own, so that a resumed run
-
-        draws what the uninterrupted one would have.
-        """
+        # Dropout draws from torch's global state; each update has a state of its own, so that a resumed run
+        # draws what the uninterrupted one would have.
         key = (self.seed, place.number) + ((self.engine.rank,) if self.engine.rank else ())
         # Mixed into 32 bits, as torch's generator for the CPU looks at no more of a seed.
         torch.manual_seed(int(np.random.SeedSequence(key).generate_state(1)[0]))

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import re
+import shlex
 from pathlib import Path
 from typing import get_args
 
 import pytest
 
 from goingdeeper.layers import CONTAINERS, LEAVES, Activation, BatchNorm
+from goingdeeper.recipes import recipe
+from goingdeeper.recipes.settings import change
 
 ROOT = Path(__file__).parent.parent
 
@@ -64,3 +68,20 @@ def test_every_kind_of_layer_has_its_section():
     assert "a vector of 32,256" in sections["SpatialPyramid"]
     assert "| 18,496 |" in sections["Highway"]
     assert "In prelu-net-a, prelu-net-b, prelu-net-c." in sections["PReLU"]
+
+
+TRAINING = (ROOT / "docs" / "training.md").read_text("utf-8")
+COMMANDS = [line for line in TRAINING.splitlines() if line.startswith("deeper train") and "--set" in line]
+
+
+def test_there_are_settings_in_the_documentation_of_training():
+    assert len(COMMANDS) >= 6
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_settings_in_the_documentation_of_training_are_possible(line):
+    words = shlex.split(line, comments=True)
+    settings = dict(after.split("=", 1) for word, after in itertools.pairwise(words) if word == "--set")
+    name = words[words.index("--recipe") + 1] if "--recipe" in words else "scratch"
+    changed = change(recipe(name), settings)
+    assert changed != recipe(name)

@@ -223,7 +223,7 @@ def test_features_are_the_last_map(id, shape):
     assert tuple(net.forward_features(nothing(net.description)).shape[1:]) == shape
 
 
-@pytest.mark.parametrize("name", ["tap", "forward_features", "run_parts", "description"])
+@pytest.mark.parametrize("name", ["tap", "forward_features", "in_turn", "description"])
 def test_a_layer_cannot_take_a_name_that_the_module_uses(name):
     with pytest.raises(DescriptionError, match=f"'{name}' cannot be a layer's name: modules use it"):
         build(small({name: Conv(3, 3)}))

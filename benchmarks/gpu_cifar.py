@@ -28,7 +28,8 @@ from goingdeeper.data.sources import Item
 from goingdeeper.recipes import recipe
 from goingdeeper.training.captured import LOOK
 from goingdeeper.training.engine import Engine
-from goingdeeper.training.loop import Job, Trainer
+from goingdeeper.training.job import Job
+from goingdeeper.training.loop import Trainer
 from goingdeeper.training.ways import Way
 
 FLOOR_20, FLOOR_50 = 0.18e-3, 20e-3

@@ -19,7 +19,8 @@ from goingdeeper.data.batches import Batch
 from goingdeeper.data.preprocessing import Preprocessing
 from goingdeeper.layers import Network
 from goingdeeper.recipes import SCRATCH
-from goingdeeper.training.loop import Job, Trainer
+from goingdeeper.training.job import Job
+from goingdeeper.training.loop import Trainer
 
 CASES = [
     ("cifar-resnet-20-a", 32, 128),

@@ -25,7 +25,8 @@ from goingdeeper.training.budget import epochs_within
 from goingdeeper.training.checkpoints import newest_checkpoint
 from goingdeeper.training.engine import Engine
 from goingdeeper.training.events import Events
-from goingdeeper.training.loop import Job, Trainer
+from goingdeeper.training.job import Job
+from goingdeeper.training.loop import Trainer
 from goingdeeper.training.stopping import StopRequest
 from goingdeeper.training.ways import can_capture, choose_way
 

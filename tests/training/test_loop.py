@@ -27,7 +27,8 @@ from goingdeeper.recipes import SCRATCH
 from goingdeeper.recipes.settings import change
 from goingdeeper.training.checkpoints import newest_checkpoint
 from goingdeeper.training.events import Events
-from goingdeeper.training.loop import Job, Trainer
+from goingdeeper.training.job import Job
+from goingdeeper.training.loop import Trainer
 from goingdeeper.training.stopping import StopRequest
 
 CLASS_NAMES = ("a", "b", "c")

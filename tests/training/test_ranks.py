@@ -35,7 +35,8 @@ from goingdeeper.recipes.settings import change
 from goingdeeper.training.checkpoints import newest_checkpoint
 from goingdeeper.training.engine import Engine
 from goingdeeper.training.events import Events
-from goingdeeper.training.loop import Job, Trainer
+from goingdeeper.training.job import Job
+from goingdeeper.training.loop import Trainer
 from goingdeeper.training.stopping import StopRequest
 from goingdeeper.training import update
 

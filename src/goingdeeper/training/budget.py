@@ -12,7 +12,8 @@ from itertools import islice
 
 from goingdeeper.errors import UsageError
 from goingdeeper.training.engine import Engine
-from goingdeeper.training.loop import EVALUATION, Job, Trainer
+from goingdeeper.training.job import Job
+from goingdeeper.training.loop import EVALUATION, Trainer
 
 STEPS, AT_MOST = 12, 20.0
 """So many steps are tried, for so many seconds at most."""

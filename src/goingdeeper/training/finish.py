@@ -18,7 +18,8 @@ from goingdeeper.nn.build import Net
 from goingdeeper.nn.population import population_statistics
 from goingdeeper.runs.folder import RunFolder
 from goingdeeper.runs.model import load_model, save_model
-from goingdeeper.training.loop import EVALUATION_BATCH, Job, Trainer
+from goingdeeper.training.job import Job
+from goingdeeper.training.loop import EVALUATION_BATCH, Trainer
 from goingdeeper.version import __version__
 
 

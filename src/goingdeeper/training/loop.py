@@ -6,32 +6,26 @@ import dataclasses
 import math
 import statistics
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from goingdeeper.data.batches import Batch, evaluation_batches, steps_in_epoch, training_batches
-from goingdeeper.data.pictures import Pictures
-from goingdeeper.data.preprocessing import Preprocessing
+from goingdeeper.data.batches import Batch, evaluation_batches, training_batches
 from goingdeeper.data.resident import Resident
-from goingdeeper.data.sources import Item
 from goingdeeper.errors import DataError
 from goingdeeper.evaluation.predict import log_probabilities
 from goingdeeper.evaluation.scores import Score, score
-from goingdeeper.nn.build import Net
 from goingdeeper.recipes.losses import CrossEntropy, Hint
-from goingdeeper.recipes.recipe import Recipe
 from goingdeeper.recipes.schedules import Now
-from goingdeeper.runs.model import Model
 from goingdeeper.training.captured import LOOK, CapturedUpdater
 from goingdeeper.training.checkpoints import Checkpoint, save_checkpoint
 from goingdeeper.training.engine import Engine
 from goingdeeper.training.events import EpochEnd, Events, Pace
+from goingdeeper.training.job import Job, Progress
 from goingdeeper.training.stopping import StopRequest
 from goingdeeper.training.stuck import Plateau
 from goingdeeper.training.update import Place, Updater, diverged
@@ -45,68 +39,6 @@ EVALUATION_BATCH = 128
 
 EVALUATION = 1 / 3
 """What evaluating a batch costs of a training step."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """What the loop works on."""
-
-    net: Net
-    recipe: Recipe
-    pictures: Pictures
-    train: Sequence[Item]
-    val: Sequence[Item]
-    classes: Sequence[str]
-    preprocessing: Preprocessing
-    seed: int
-    device: str
-    teacher: Model | None = None
-
-    @property
-    def steps_per_epoch(self) -> int:
-        return steps_in_epoch(len(self.train), self.recipe.batch)
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """Training images of each class."""
-        return counted(self.train, self.classes)
-
-    @property
-    def steps(self) -> int:
-        """Of the whole run."""
-        return self.recipe.iterations or self.recipe.epochs * self.steps_per_epoch
-
-    @property
-    def epochs(self) -> int:
-        """The last one may be cut short where the recipe counts iterations."""
-        return -(-self.steps // self.steps_per_epoch)
-
-
-def counted(items: Sequence[Item], classes: Sequence[str]) -> dict[str, int]:
-    found = Counter(item.label for item in items)
-    return {name: found[name] for name in classes}
-
-
-@dataclass
-class Progress:
-    """How far training has come; plain data, so that a checkpoint holds it as JSON.
-
-    step: finished steps of the current epoch. sums: over those steps and all processes. rows: metrics.csv's.
-    misses: share of misclassified images in the last steps, per cent, while the rate waits for learning to
-    begin; learnt: the step at which it had. gradients: norm by layer over the last finished epoch.
-    """
-
-    epoch: int = 1
-    step: int = 0
-    seconds: float = 0.0
-    sums: dict[str, float] = field(default_factory=dict)
-    rows: list[dict[str, float]] = field(default_factory=list)
-    best_epoch: int = 0
-    best_error: float = math.inf
-    best_loss: float = math.inf
-    misses: list[float] = field(default_factory=list)
-    learnt: int | None = None
-    gradients: dict[str, float] = field(default_factory=dict)
 
 
 class _Stopped(Exception):

@@ -10,7 +10,8 @@ import torch
 
 from goingdeeper.errors import ResourceError
 from goingdeeper.training.engine import Engine
-from goingdeeper.training.loop import Job, Trainer
+from goingdeeper.training.job import Job
+from goingdeeper.training.loop import Trainer
 
 
 def out_of_memory(problem: BaseException) -> bool:

@@ -28,9 +28,10 @@ from goingdeeper.training.engine import Engine
 from goingdeeper.training.events import Events
 from goingdeeper.training.finish import finish, write_metrics
 from goingdeeper.training.groups import shares
+from goingdeeper.training.job import Job, Progress, counted
 from goingdeeper.training.launch import train_on_several
 from goingdeeper.training.log import Log
-from goingdeeper.training.loop import Job, Progress, Trainer, counted
+from goingdeeper.training.loop import Trainer
 from goingdeeper.training.memory import not_enough, out_of_memory
 from goingdeeper.training.place import check_out, choose_folder
 from goingdeeper.training.plan import (

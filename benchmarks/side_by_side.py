@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import platform
+import select
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -57,6 +59,45 @@ def compare(
         middle = float(np.median(ratios))
         found.append(Comparison(name, statistics.median(taken), middle, (float(low), float(high))))
     return found
+
+
+class Worker:
+    """A candidate in a process of its own, whose state (an allocator's, say) no other then shares.
+
+    The process says a line when it is ready; then each line it is given is one call, and it answers with a
+    line. See `serve`. Raises TimeoutError if it is not ready in time.
+    """
+
+    def __init__(self, command: list[str], seconds: float) -> None:
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert self.process.stdin is not None and self.process.stdout is not None
+        self.asked, self.answers = self.process.stdin, self.process.stdout
+        if not select.select([self.answers], [], [], seconds)[0]:
+            self.stop()
+            raise TimeoutError(f"not ready in {seconds:.0f} s")
+        self._answer()
+
+    def __call__(self) -> None:
+        self.asked.write("\n")
+        self.asked.flush()
+        self._answer()
+
+    def _answer(self) -> None:
+        if not self.answers.readline():
+            raise RuntimeError(f"{self.process.args}: ended with {self.process.wait()}")
+
+    def stop(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+def serve(call: Callable[[], object]) -> None:
+    """The other end of `Worker`, after a first call."""
+    call()
+    print(flush=True)
+    for _ in sys.stdin:
+        call()
+        print(flush=True)
 
 
 def machine() -> str:

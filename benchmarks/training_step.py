@@ -1,17 +1,20 @@
 """One training step on the CPU, beside plain PyTorch: `python benchmarks/training_step.py [--compile]`.
 
-Rivals train the same network with torch.optim.SGD as PyTorch's examples write it: eager in the default
-memory format, eager channels-last, and compiled where asked. Ratios are to channels-last eager.
+Rivals train the same network, of torch's own modules, with torch.optim.SGD as PyTorch's examples write it:
+eager in the default memory format, eager channels-last, and compiled where asked. Each is a process of its
+own, since how memory is kept is part of what is compared. Ratios are to channels-last eager.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 
 import torch
-from side_by_side import compare, show
+from side_by_side import Worker, compare, serve, show
+from torch import nn
 from torch.nn import functional as F
 
 import goingdeeper as gd
@@ -19,6 +22,7 @@ from goingdeeper.data.batches import Batch
 from goingdeeper.data.preprocessing import Preprocessing
 from goingdeeper.layers import Network
 from goingdeeper.recipes import SCRATCH
+from goingdeeper.training.heap import kept_heap
 from goingdeeper.training.job import Job
 from goingdeeper.training.loop import Trainer
 
@@ -48,6 +52,10 @@ def ours(network: Network, batch: int) -> Callable[[], object]:
 def plain(network: Network, batch: int, memory: torch.memory_format, compiled: bool) -> Callable[[], object]:
     """The step as PyTorch's examples have it."""
     net = gd.build(network).to(memory_format=memory).train()
+    for place, module in list(net.named_modules()):
+        if isinstance(module, nn.LocalResponseNorm):  # ours is faster
+            torchs = nn.LocalResponseNorm(module.size, module.alpha, module.beta, module.k)
+            net.set_submodule(place, torchs)
     heads = [f"heads.{name}" for name, _ in network.heads]
 
     def forward(images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -70,22 +78,50 @@ def plain(network: Network, batch: int, memory: torch.memory_format, compiled: b
     return step
 
 
+def candidate(name: str, network: Network, batch: int) -> Callable[[], object]:
+    match name:
+        case "goingdeeper":
+            return ours(network, batch)
+        case "eager, channels-last":
+            return plain(network, batch, torch.channels_last, False)
+        case "eager":
+            return plain(network, batch, torch.contiguous_format, False)
+        case _:
+            return plain(network, batch, torch.channels_last, True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--compile", action="store_true", help="also torch.compile (minutes to compile)")
+    parser.add_argument(
+        "--patience", type=float, default=300, help="seconds to wait for a candidate's first step"
+    )
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--worker", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    for name, size, batch in CASES:
-        network = replace(gd.network(name), input=(3, size, size), classes=10)
-        candidates = {
-            "goingdeeper": ours(network, batch),
-            "eager, channels-last": plain(network, batch, torch.channels_last, False),
-            "eager": plain(network, batch, torch.contiguous_format, False),
-        }
-        if options.compile:
-            candidates["compiled, channels-last"] = plain(network, batch, torch.channels_last, True)
-        rows = compare(candidates, "eager, channels-last", rounds=options.rounds)
+    if options.worker:
+        network, batch = case(int(options.worker[0]))
+        with kept_heap("cpu" if options.worker[1] == "goingdeeper" else "any"):
+            serve(candidate(options.worker[1], network, batch))
+        return
+    names = ["goingdeeper", "eager, channels-last", "eager", *["compiled, channels-last"] * options.compile]
+    for number, (name, size, batch) in enumerate(CASES):
+        workers = {}
+        for peer in names:
+            try:
+                command = [sys.executable, __file__, "--worker", str(number), peer]
+                workers[peer] = Worker(command, options.patience)
+            except TimeoutError as problem:
+                print(f"{name}, {peer}: {problem}")
+        rows = compare(workers, "eager, channels-last", rounds=options.rounds)
         show(f"training step, {name} at {size}x{size}, batch {batch}", rows, batch, "images")
+        for worker in workers.values():
+            worker.stop()
+
+
+def case(number: int) -> tuple[Network, int]:
+    name, size, batch = CASES[number]
+    return replace(gd.network(name), input=(3, size, size), classes=10), batch
 
 
 if __name__ == "__main__":

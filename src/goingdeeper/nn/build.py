@@ -38,6 +38,7 @@ from goingdeeper.layers import (
 from goingdeeper.nn import modules as m
 from goingdeeper.nn.composites import Branches, Composite, HighwayLayer, ResidualBlock, Taps
 from goingdeeper.nn.initialise import initialise
+from goingdeeper.nn.lrn import LocalResponseNorm
 from goingdeeper.shapes import Shape, width
 from goingdeeper.trace import Step, addresses, trace
 
@@ -184,7 +185,7 @@ def _module(layer: Layer, path: str, steps: dict[str, Step], network: Network) -
         case SpatialPyramid():
             return m.PyramidPool(layer.bins)
         case LRN():
-            return nn.LocalResponseNorm(layer.size, layer.alpha, layer.beta, layer.k)
+            return LocalResponseNorm(layer.size, layer.alpha, layer.beta, layer.k)
         case Linear():
             return m.FullyConnected(layer, math.prod(shape), width(layer.features, network.classes))
         case Dropout():

@@ -28,6 +28,7 @@ from goingdeeper.training.engine import Engine
 from goingdeeper.training.events import Events
 from goingdeeper.training.finish import finish, write_metrics
 from goingdeeper.training.groups import shares
+from goingdeeper.training.heap import kept_heap
 from goingdeeper.training.job import Job, Progress, counted
 from goingdeeper.training.launch import train_on_several
 from goingdeeper.training.log import Log
@@ -135,7 +136,7 @@ def _train(wishes: Wishes, out: Path | None, events: Events) -> RunFolder:
     try:
         path, before = engine.from_main(_place(out, ready) if engine.main else ("", None))
         folder = RunFolder(Path(path))
-        with locked(folder) if engine.main else nullcontext():
+        with locked(folder) if engine.main else nullcontext(), kept_heap(ready.plan.device):
             scale = ready.scale()
             if before and wishes.time:  # the epochs that fitted were counted when the run began
                 ready = ready.lasting(before["epochs"], "as the run began")

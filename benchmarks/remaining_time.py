@@ -73,11 +73,12 @@ def one(number: int, minutes: float) -> dict[str, float | str]:
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--runs", type=int, default=10)
+    options.add_argument("--first", type=int, default=0, help="number of the first run, which is its seed")
     options.add_argument("--minutes", type=float, default=3.0)
     asked = options.parse_args()
     rows = []
     print(f"{'network':<20} {'size':>4} {'estimated s':>12} {'left s':>8} {'error %':>8}", flush=True)
-    for number in range(asked.runs):
+    for number in range(asked.first, asked.first + asked.runs):
         row = one(number, asked.minutes)
         rows.append(row)
         numbers = f"{row['estimated']:>12.0f} {row['left']:>8.0f} {row['error']:>8.1f}"

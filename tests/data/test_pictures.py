@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -22,11 +22,25 @@ def test_a_survey_knows_content_and_size_of_every_image(picture_folder):
     root = picture_folder({"a": 3, "b": 2})
     found = survey(open_source(root), 8)
     files = {file.relative_to(root).as_posix(): file for file in root.glob("*/*.png")}
-    assert found.digests == {
-        path: hashlib.sha256(file.read_bytes()).hexdigest() for path, file in files.items()
-    }
+    assert found.digests.keys() == files.keys()
+    pixels = {path: np.asarray(Image.open(file).convert("RGB")).tobytes() for path, file in files.items()}
+    for one, other in combinations(files, 2):
+        assert (found.digests[one] == found.digests[other]) == (pixels[one] == pixels[other])
     assert found.sizes == dict.fromkeys(files, (8, 8))
     assert found.problems == ()
+
+
+def test_the_same_pixels_have_one_digest_in_any_format_and_one_an_orientation(tmp_path):
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 255, (6, 9, 3), np.uint8))
+    for part in ("a", "b"):
+        (tmp_path / part).mkdir()
+    picture.save(tmp_path / "a/one.png")
+    picture.save(tmp_path / "a/two.bmp")
+    picture.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "b/turned.png")
+    Image.frombytes("RGB", (6, 9), picture.tobytes()).save(tmp_path / "b/other.png")
+    found = survey(open_source(tmp_path), 4).digests
+    assert found["a/one.png"] == found["a/two.bmp"]
+    assert len(set(found.values())) == 3
 
 
 def test_progress_counts_every_image_once(picture_folder):

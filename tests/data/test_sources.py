@@ -280,7 +280,7 @@ def test_the_embedded_digits():
     # The first row of the set's first image, a zero: 0 0 5 13 9 1 0 0 of 16.
     assert first[0, :, 0].tolist() == [0, 0, 80, 207, 143, 16, 0, 0]
     assert source.size(source.items[0].path) == (8, 8)
-    contents = {source.content(item.path) for item in source.items}
+    contents = {source.read(item.path).tobytes() for item in source.items}
     assert len(contents) > 1790
 
 

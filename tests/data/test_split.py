@@ -101,6 +101,17 @@ def test_copies_of_real_files_are_found_by_content(picture_folder):
         assert (f"b/again{number}.png" in val) == (f"b/{number}.png" in val)
 
 
+def test_sides_and_order_are_those_of_the_images_wherever_they_are_kept():
+    """Paths and their order in the source play no part, only classes and pixels."""
+    source, digests = made({"a": 30, "b": 20})
+    paths = {item.path: f"shard/{number:03}" for number, item in enumerate(reversed(source.items))}
+    moved = [Item(paths[item.path], item.label) for item in reversed(source.items)]
+    elsewhere = divide(source_of(moved), {paths[path]: digest for path, digest in digests.items()}, seed=5)
+    here = divide(source, digests, seed=5)
+    assert [paths[item.path] for item in here.train] == [item.path for item in elsewhere.train]
+    assert [paths[item.path] for item in here.val] == [item.path for item in elsewhere.val]
+
+
 @pytest.mark.parametrize(
     ("counts", "train", "val"),
     [

@@ -116,6 +116,13 @@ def _train(wishes: Wishes, out: Path | None, as_json: bool) -> None:
     report = api.report(folder.path)
     result = folder.run()["result"]
     low, high = result["interval_95"]
+    classifies = folder.run()["recipe"]["loss"]["kind"] != "Hint"
+    if classifies and high >= result["guessing_error"]:
+        click.echo(
+            "not clearly better than always naming the most frequent class "
+            f"({result['guessing_error']:.1f} %); train longer (--epochs) or at another --set rate=...",
+            err=True,
+        )
     if as_json:
         show_json({
             "run": str(folder.path),
@@ -134,13 +141,6 @@ def _train(wishes: Wishes, out: Path | None, as_json: bool) -> None:
         f"val error {result['top1_error']:.2f} % (95 %: {low:.1f} to {high:.1f}, n = {result['images']}, "
         f"1 crop), epoch {result['best_epoch']} of {result['epochs']}, in {duration(result['seconds'])}"
     )
-    classifies = folder.run()["recipe"]["loss"]["kind"] != "Hint"
-    if classifies and high >= result["guessing_error"]:
-        click.echo(
-            "not clearly better than always naming the most frequent class "
-            f"({result['guessing_error']:.1f} %); train longer (--epochs) or at another --set rate=...",
-            err=True,
-        )
     click.echo(str(report))
     path = shlex.quote(str(folder.path))
     click.echo(f"next:  deeper predict {path} IMAGE")

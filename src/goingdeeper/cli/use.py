@@ -124,6 +124,7 @@ def runs_command(folder: str, as_json: bool) -> None:
             rows.append({
                 "run": str(found.path),
                 "network": run["network"],
+                "recipe": run["recipe"]["name"],
                 "data": run["data"]["name"],
                 "status": status(found, run),
                 "val_error": result.get("top1_error"),
@@ -138,7 +139,8 @@ def runs_command(folder: str, as_json: bool) -> None:
         return
     if not rows:
         click.echo(f"{folder} holds no runs; `deeper train` makes one in runs/", err=True)
-    wide = {part: max((len(row[part]) for row in rows), default=0) for part in ("network", "data")}
+    parts = ("network", "recipe", "data")
+    wide = {part: max((len(row[part]) for row in rows), default=0) for part in parts}
     for row in rows:
         error = f"{row['val_error']:.2f} %" if row["val_error"] is not None else row["status"]
         names = "  ".join(row[part].ljust(wide[part]) for part in wide)

@@ -37,11 +37,11 @@ def decode(file: Path | bytes, name: str | None = None) -> Pixels:
     Raises DataError, naming the file and what is wrong with it.
     """
     name = name or (str(file) if isinstance(file, Path) else "the image")
-    content = file if isinstance(file, bytes) else _content(file, name)
-    if not content:
+    data = file if isinstance(file, bytes) else content(file, name)
+    if not data:
         raise DataError(f"{name} is empty (0 bytes)")
     try:
-        with _quiet, Image.open(io.BytesIO(content), formats=_FORMATS) as image:
+        with _quiet, Image.open(io.BytesIO(data), formats=_FORMATS) as image:
             _check_size(image.size, name)
             image.load()
             if image.mode == "F":
@@ -50,28 +50,33 @@ def decode(file: Path | bytes, name: str | None = None) -> Pixels:
     except DataError:
         raise
     except UnidentifiedImageError:
-        raise DataError(f"{name} is not an image that can be read (starts with {content[:8]!r})") from None
+        raise DataError(f"{name} is not an image that can be read (starts with {data[:8]!r})") from None
     except Image.DecompressionBombError:
         raise DataError(f"{name} claims over {2 * MAX_PIXELS:,} pixels and is refused") from None
     except Exception as problem:  # Pillow's plugins raise nearly anything on damaged files
         text = str(problem)
         if "truncated" in text.lower() or isinstance(problem, EOFError):
-            raise DataError(f"{name} is truncated at {len(content):,} bytes") from None
+            raise DataError(f"{name} is truncated at {len(data):,} bytes") from None
         raise DataError(f"{name} is damaged: {text or type(problem).__name__}") from None
 
 
-def header_size(file: Path) -> tuple[int, int] | None:
+def header_size(file: Path | bytes) -> tuple[int, int] | None:
     """(width, height) as the header has it, orientation not applied; None where it cannot be read."""
     try:
-        if not file.is_file():
+        if isinstance(file, Path) and not file.is_file():
             return None
-        with _quiet, Image.open(file, formats=_FORMATS) as image:
+        with (
+            _quiet,
+            Image.open(file if isinstance(file, Path) else io.BytesIO(file), formats=_FORMATS) as image,
+        ):
             return image.size
     except Exception:  # the full read names what is wrong
         return None
 
 
-def _content(file: Path, name: str) -> bytes:
+def content(file: Path, name: str | None = None) -> bytes:
+    """The bytes of a regular file. Raises DataError, naming it, where they cannot be read."""
+    name = name or str(file)
     try:
         mode = file.stat().st_mode
         if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # reading a pipe might never end

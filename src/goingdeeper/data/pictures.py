@@ -27,7 +27,7 @@ BAD_SHARE = 0.01
 class Survey:
     """What one pass over all images found.
 
-    digests: content hash by path, for the readable ones. sizes: (width, height) by path, as stored.
+    digests: hash of the pixels by path, for the readable ones. sizes: (width, height) by path, as stored.
     """
 
     digests: dict[str, str]
@@ -143,7 +143,6 @@ def _look(source: Source, size: int, crop: Crop) -> Iterator[tuple[Item, _Look |
     def look(item: Item) -> _Look | DataError:
         try:
             pixels = source.read(item.path)
-            digest = hashlib.sha256(source.content(item.path)).hexdigest()
         except DataError as problem:
             return problem
         except OSError as problem:
@@ -154,13 +153,20 @@ def _look(source: Source, size: int, crop: Crop) -> Iterator[tuple[Item, _Look |
         if whole is None or min(whole.shape[:2]) >= largest:  # otherwise it can be fitted from the whole
             # A copy: a crop would keep the whole frame alive.
             fitted = np.ascontiguousarray(fit(pixels, size))
-        return _Look(digest, (pixels.shape[1], pixels.shape[0]), fitted, whole)
+        return _Look(pixels_digest(pixels), (pixels.shape[1], pixels.shape[0]), fitted, whole)
 
     with ThreadPoolExecutor(cpus()) as pool:
         window = 16 * cpus()  # decoded frames wait in memory, so only so many at a time
         for start in range(0, len(source.items), window):
             part = source.items[start : start + window]
             yield from zip(part, pool.map(look, part), strict=True)
+
+
+def pixels_digest(pixels: Pixels) -> str:
+    """sha256 of an image's size and pixels, in hexadecimal: the same whatever kind of file held them."""
+    found = hashlib.sha256(f"{pixels.shape}".encode())
+    found.update(np.ascontiguousarray(pixels).data)
+    return found.hexdigest()
 
 
 def _free_memory() -> int:

@@ -26,10 +26,12 @@ class Division:
 def divide(source: Source, digests: dict[str, str], seed: int) -> Division:
     """Splits the images that have a digest; the others could not be read.
 
-    digests: content hash by path. Images of equal content never land on both sides. Raises DataError
-    where a side would be empty.
+    digests: hash of the pixels by path. Images of equal pixels never land on both sides. Each side is in the
+    order of classes and hashes, so that sides and order are the same wherever the images are kept. Raises
+    DataError where a side would be empty.
     """
-    items = [item for item in source.items if item.path in digests]
+    readable = (item for item in source.items if item.path in digests)
+    items = sorted(readable, key=lambda item: (item.label, digests[item.path], item.path))
     problems = list(_two_classes(items, digests))
     copies = len(items) - len({digests[item.path] for item in items})
     if any(item.split for item in items):
@@ -51,7 +53,7 @@ def divide(source: Source, digests: dict[str, str], seed: int) -> Division:
 
 
 def fingerprint(items: tuple[Item, ...], digests: dict[str, str]) -> str:
-    """One hash of every path, label, split and content; equal only for equal data."""
+    """One hash of every path, label, split and image; equal only for equal data."""
     lines = sorted(f"{item.path}\0{item.label}\0{item.split}\0{digests.get(item.path, '')}" for item in items)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 

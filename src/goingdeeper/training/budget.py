@@ -17,6 +17,8 @@ from goingdeeper.training.loop import EVALUATION, Trainer
 
 STEPS, AT_MOST = 12, 20.0
 """So many steps are tried, for so many seconds at most."""
+SHARE = 0.95
+"""Of the time, what the epochs are to take: steps grow a little slower, and a run's end takes time too."""
 
 
 def seconds(text: str) -> float:
@@ -30,7 +32,7 @@ def seconds(text: str) -> float:
 
 
 def epochs_within(job: Job, budget: float, engine: Engine | None = None) -> tuple[int, float]:
-    """The epochs that fit into `budget` seconds, at least one, and the seconds that one takes here.
+    """The epochs that fit into SHARE of `budget` seconds, at least one, and the seconds that one takes here.
 
     An epoch is its training steps and the evaluation after it. The job's network is left as it is.
     """
@@ -50,4 +52,4 @@ def epochs_within(job: Job, budget: float, engine: Engine | None = None) -> tupl
         tries.close()  # type: ignore[attr-defined]
     pace = statistics.median(taken[1:] or taken)  # the first takes longer
     epoch = pace * (job.steps_per_epoch + EVALUATION * len(job.val) / job.recipe.batch)
-    return max(1, math.floor(budget / epoch)), epoch
+    return max(1, math.floor(SHARE * budget / epoch)), epoch

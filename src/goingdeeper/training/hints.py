@@ -34,7 +34,11 @@ def regressor(student: Network, teacher: Network, hint: Hint, generator: torch.G
     gone through the same non-linearity. As in the authors' release it is left out, an Identity, where the
     sizes are equal. Raises UsageError where the teacher's map is the larger one.
     """
-    given, wanted = _sized(probed(student, hint.student)[0]), _sized(probed(teacher, hint.teacher)[0])
+    given = _sized(probed(student, hint.student)[0])
+    try:
+        wanted = _sized(probed(teacher, hint.teacher)[0])
+    except UsageError as problem:
+        raise UsageError(f"the teacher: {problem}; or name another with --set loss.teacher=") from None
     if given == wanted:
         return nn.Identity()
     kernel = given[1] - wanted[1] + 1, given[2] - wanted[2] + 1

@@ -189,42 +189,20 @@ def choose_recipe(
     is, its schedule stretched where another length is asked for.
     """
     named = named_recipe(wishes, network)
-    asked = dict(wishes.settings)
-    twice = [key for key, count in Counter(key for key, _ in wishes.settings).items() if count > 1]
-    if twice:
-        raise UsageError(f"{twice[0]} is set twice; give one of them")
-    for flag, value in (("epochs", wishes.epochs), ("batch", wishes.batch)):
-        if value is not None and flag in asked:
-            raise UsageError(f"--{flag} {value} and --set {flag}={asked[flag]}: give one of them")
-        if value is not None:
-            asked[flag] = str(value)
-    if wishes.time is not None and "epochs" in asked:
-        raise UsageError(f"--time {wishes.time} and {asked['epochs']} epochs: give one of them")
-    if "iterations" in asked and (wishes.time is not None or "epochs" in asked):
-        raise UsageError("iterations and epochs or --time: give one of them")
+    asked = _asked(wishes)
     chosen = change(named, {key: value for key, value in asked.items() if key != "epochs"})
     given = {full_name(chosen, key) for key in asked}
-    defaults = []
-    if named.networks:
-        defaults.append(Reason("recipe", named.name, named.source))
-        defaults.append(Reason("batch", str(chosen.batch), "the recipe's"))
-        defaults.append(Reason("rate", f"{chosen.optimiser.rate:g}", "the recipe's"))
-    else:
-        if "batch" not in given:
-            chosen = replace(chosen, batch=_batch(network, images))
-        found = _from_images(chosen, network, images)
-        # Weights that are gone on from bring the scale of their images.
-        defaults += [one for one in found if one.what != "input" or wishes.from_run is None]
-    if source.oriented:
-        why = "single characters or numbers as classes; --set flip=true mirrors images"
-        defaults.append(Reason("flip", "false", why))
-    elif not named.networks:
-        why = "images are mirrored at random; --set flip=false turns it off"
-        defaults.append(Reason("flip", "true", why))
-    reasons = [r for r in defaults if r.what == "recipe" or full_name(chosen, r.what) not in given]
+    if not named.networks and "batch" not in given:
+        chosen = replace(chosen, batch=_batch(network, images))
     if "iterations" in given:
-        reasons = [r for r in reasons if r.what != "epochs"]
-    chosen = change(chosen, {r.what: r.value for r in reasons if r.what != "recipe"})
+        given.add("epochs")
+    reasons = []
+    for reason in _defaults(wishes, chosen, network, source, images):
+        if reason.what == "recipe":
+            reasons.append(reason)
+        elif full_name(chosen, reason.what) not in given:
+            reasons.append(reason)
+            chosen = change(chosen, {reason.what: reason.value})
     why = "asked for"
     if "epochs" in asked:
         epochs = change(replace(named, iterations=0), {"epochs": asked["epochs"]}).epochs
@@ -238,6 +216,45 @@ def choose_recipe(
     reasons += [Reason(names[k], v, why if k == "epochs" else "asked for") for k, v in asked.items()]
     _check(wishes, chosen, network, images)
     return chosen, reasons
+
+
+def _asked(wishes: Wishes) -> dict[str, str]:
+    """Fields of the recipe asked for, by flag or setting. Raises UsageError where one is asked for twice."""
+    asked = dict(wishes.settings)
+    twice = [key for key, count in Counter(key for key, _ in wishes.settings).items() if count > 1]
+    if twice:
+        raise UsageError(f"{twice[0]} is set twice; give one of them")
+    for flag, value in (("epochs", wishes.epochs), ("batch", wishes.batch)):
+        if value is not None and flag in asked:
+            raise UsageError(f"--{flag} {value} and --set {flag}={asked[flag]}: give one of them")
+        if value is not None:
+            asked[flag] = str(value)
+    if wishes.time is not None and "epochs" in asked:
+        raise UsageError(f"--time {wishes.time} and {asked['epochs']} epochs: give one of them")
+    if "iterations" in asked and (wishes.time is not None or "epochs" in asked):
+        raise UsageError("iterations and epochs or --time: give one of them")
+    return asked
+
+
+def _defaults(wishes: Wishes, chosen: Recipe, network: Network, source: Source, images: int) -> list[Reason]:
+    """What a paper's recipe says, or what the images suggest."""
+    if chosen.networks:
+        defaults = [
+            Reason("recipe", chosen.name, chosen.source),
+            Reason("batch", str(chosen.batch), "the recipe's"),
+            Reason("rate", f"{chosen.optimiser.rate:g}", "the recipe's"),
+        ]
+    else:
+        found = _from_images(chosen, network, images)
+        # Weights that are gone on from bring the scale of their images.
+        defaults = [one for one in found if one.what != "input" or wishes.from_run is None]
+    if source.oriented:
+        why = "single characters or numbers as classes; --set flip=true mirrors images"
+        defaults.append(Reason("flip", "false", why))
+    elif not chosen.networks:
+        why = "images are mirrored at random; --set flip=false turns it off"
+        defaults.append(Reason("flip", "true", why))
+    return defaults
 
 
 def _batch(network: Network, images: int) -> int:

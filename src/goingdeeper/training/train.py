@@ -195,7 +195,7 @@ def _begin(folder: RunFolder, run: dict[str, Any], division: Division, events: E
     folder.write_rows(
         "split.csv",
         ("path", "class", "split"),
-        [(i.path, i.label, side) for side in ("train", "val") for i in getattr(division, side)],
+        sorted((i.path, i.label, side) for side in ("train", "val") for i in getattr(division, side)),
     )
     log = Log(folder.path / "log.jsonl", events)
     log.write("resumed" if resuming else "started", command=run["command"], versions=run["versions"])

@@ -1,101 +1,24 @@
-"""Where labelled images come from: a folder of class folders, or the embedded digits."""
+"""A folder with one folder of images a class, or with train/ and val/ of such folders."""
 
 from __future__ import annotations
 
 import os
-import stat
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
-from typing import Literal, TypeAlias
 
-import numpy as np
-
-from goingdeeper.data.decode import Pixels, decode, header_size
+from goingdeeper.data.decode import content, decode, header_size
+from goingdeeper.data.sources.source import Item, Problem, Source, Split, glyphs
 from goingdeeper.errors import DataError
-
-Split: TypeAlias = Literal["train", "val"]
 
 SUFFIXES = frozenset(".jpg .jpeg .jpe .jfif .png .gif .webp .bmp .tif .tiff .ppm .pgm .pnm".split())
 _VAL_NAMES = ("val", "valid", "validation")
 
 
-@dataclass(frozen=True)
-class Item:
-    """One image: its path inside the source, its class name, and its split where the source gives one."""
+def folder(root: Path, location: str, least: int) -> Source:
+    """The images of the class folders in a folder.
 
-    path: str
-    label: str
-    split: Split | None = None
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Something wrong with an image, and what was done about it."""
-
-    path: str
-    problem: str
-    action: str
-
-
-@dataclass(frozen=True)
-class Source:
-    """Labelled images that can be read by path.
-
-    location: what reopens the source. content, read, size: bytes, pixels, and (width, height) by header
-    of the image at a path. oriented: the images are glyphs, which a mirror would change.
+    location: as it was given. least: so many classes are needed. Raises DataError where there is nothing to
+    learn from.
     """
-
-    name: str
-    location: str
-    classes: tuple[str, ...]
-    items: tuple[Item, ...]
-    content: Callable[[str], bytes]
-    read: Callable[[str], Pixels]
-    size: Callable[[str], tuple[int, int] | None]
-    oriented: bool
-    problems: tuple[Problem, ...] = ()
-
-
-def open_source(location: str | os.PathLike[str], classes: tuple[str, ...] | None = None) -> Source:
-    """The images at a location: `digits`, or a folder of class folders, or one with train/ and val/.
-
-    classes: those of a trained model, for images that it is to be scored on; they are matched by name.
-    Raises DataError where there is nothing to learn from: no folder, no images, a single class, a class
-    of the validation split that training lacks, or one that the model does not know.
-    """
-    text = os.fspath(location)
-    if text == "digits" and not Path(text).exists():
-        return _known(_digits(), classes)
-    root = Path(text)
-    try:
-        folder = stat.S_ISDIR(root.stat().st_mode)
-    except FileNotFoundError:
-        raise DataError(
-            f"there is no folder {text}; give a folder with one folder of images a class, or digits"
-        ) from None
-    except (OSError, ValueError) as problem:
-        raise DataError(f"{text} cannot be opened: {getattr(problem, 'strerror', None) or problem}") from None
-    if not folder:
-        raise DataError(f"{text} is a file; give a folder with one folder of images a class")
-    return _known(_folder(root, text, 2 if classes is None else 1), classes)
-
-
-def _known(source: Source, classes: tuple[str, ...] | None) -> Source:
-    """The source with its classes in the model's order, none of them unknown to it."""
-    if classes is None:
-        return source
-    for item in source.items:
-        if item.label not in classes:
-            raise DataError(
-                f"{source.name}/{item.path}: the model has no class '{item.label}'; "
-                f"it knows {', '.join(classes[:12])}{', ...' if len(classes) > 12 else ''}"
-            )
-    return replace(source, classes=classes)
-
-
-def _folder(root: Path, location: str, least: int) -> Source:
     parts = {part.name.lower(): part for part in _folders(root)}
     val = next((parts[name] for name in _VAL_NAMES if name in parts), None)
     problems: list[Problem] = []
@@ -132,10 +55,10 @@ def _folder(root: Path, location: str, least: int) -> Source:
         location=str(root.resolve()),
         classes=classes,
         items=tuple(items),
-        content=lambda path: (root / path).read_bytes(),
+        content=lambda path: content(root / path),
         read=lambda path: decode(root / path),
         size=lambda path: header_size(root / path),
-        oriented=all(len(name) == 1 or name.isdigit() for name in classes),
+        oriented=glyphs(classes),
         problems=tuple(problems),
     )
 
@@ -200,26 +123,3 @@ def image_files(folder: Path, deep: bool = False) -> list[Path]:
             if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:
                 found.append(Path(place) / name)
     return found
-
-
-@cache
-def _digits() -> Source:
-    """The 1,797 handwritten digits of 8x8 pixels that come with scikit-learn; no network is used."""
-    from sklearn.datasets import load_digits
-
-    grey, labels = load_digits(return_X_y=True)
-    pictures = np.round(grey.reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
-
-    def read(path: str) -> Pixels:
-        return np.repeat(pictures[int(path.removeprefix("digits/"))][:, :, None], 3, axis=2)
-
-    return Source(
-        name="digits",
-        location="digits",
-        classes=tuple(str(digit) for digit in range(10)),
-        items=tuple(Item(f"digits/{index:04}", str(label)) for index, label in enumerate(labels)),
-        content=lambda path: read(path).tobytes(),
-        read=read,
-        size=lambda path: (8, 8),
-        oriented=True,
-    )

@@ -14,6 +14,7 @@ from PIL import Image
 from goingdeeper.data.decode import Pixels, png
 from goingdeeper.data.sources import Problem, Source, open_source
 from goingdeeper.errors import DataError, UsageError
+from goingdeeper.evaluation.evaluate import Side
 from goingdeeper.evaluation.evaluate import evaluate as _evaluate
 from goingdeeper.evaluation.scores import Score
 from goingdeeper.prediction.predictor import Answer, Failure, expand
@@ -50,9 +51,11 @@ class Run:
             answers.append(answer)
         return answers
 
-    def evaluate(self, images: PathLike | None = None, *, protocol: str = "1crop") -> Score:
+    def evaluate(
+        self, images: PathLike | None = None, *, protocol: str = "1crop", split: Side = "val"
+    ) -> Score:
         """The score on a folder of class folders, or on the images that the run held out."""
-        return evaluate(self, images, protocol=protocol)
+        return evaluate(self, images, protocol=protocol, split=split)
 
     def trained_on(self, images: PathLike) -> bool:
         """Whether a location is the one that the run's own images came from."""
@@ -96,6 +99,9 @@ def train(
     teacher: PathLike | None = None,
     init_seed: int | None = None,
     split_seed: int = 0,
+    split: PathLike | None = None,
+    fold: str | None = None,
+    test_share: float = 0.0,
     tensorboard: bool = False,
     settings: Mapping[str, object] | None = None,
     out: PathLike | None = None,
@@ -108,6 +114,8 @@ def train(
     as "10m", instead of epochs. devices: processes that share each batch; a script that asks for several
     needs the guard `if __name__ == "__main__":`. teacher: a run that the recipe's loss learns from.
     init_seed: of the initial weights alone. split_seed: of the images held out, the same for all seeds.
+    split: a run whose sides are taken. fold: "2/5" holds out the second of five parts. test_share: of the
+    images, for a test set that training never sees and `evaluate(..., split="test")` scores.
     tensorboard: curves in the run folder for it, too; an extra.
     settings: recipe fields by name, such as {"rate": 0.05, "flip": False}. An unfinished run of the same
     settings and images goes on. Raises DataError for unusable images, UsageError for unknown names.
@@ -129,6 +137,9 @@ def train(
         teacher=_path(teacher),
         init_seed=init_seed,
         split_seed=split_seed,
+        split=_path(split),
+        fold=fold,
+        test_share=test_share,
         tensorboard=tensorboard,
         settings=tuple((key, str(value)) for key, value in (settings or {}).items()),
     )
@@ -145,9 +156,14 @@ def load(path: PathLike) -> Run:
     return Run(Path(path), load_model(Path(path)))
 
 
-def evaluate(run: Run | PathLike, images: PathLike | None = None, *, protocol: str = "1crop") -> Score:
-    """The score of a run on a folder of class folders, or on the images it held out."""
-    return score(run if isinstance(run, Run) else load(run), images, protocol=protocol)[0]
+def evaluate(
+    run: Run | PathLike, images: PathLike | None = None, *, protocol: str = "1crop", split: Side = "val"
+) -> Score:
+    """The score of a run on a folder of class folders, or on the images it held out.
+
+    split: "val" or "test", which of them.
+    """
+    return score(run if isinstance(run, Run) else load(run), images, protocol=protocol, split=split)[0]
 
 
 def score(
@@ -155,13 +171,14 @@ def score(
     images: PathLike | None = None,
     *,
     protocol: str = "1crop",
+    split: Side = "val",
     batch: int = 128,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[Score, tuple[Problem, ...]]:
     """As `evaluate`, with the images that could not be read."""
     folder = RunFolder(run.path) if (run.path / "run.json").is_file() else None
     where = os.fspath(images) if images is not None else None
-    return _evaluate(run.model, where, folder, protocol=protocol, batch=batch, progress=progress)
+    return _evaluate(run.model, where, folder, protocol=protocol, side=split, batch=batch, progress=progress)
 
 
 def report(path: PathLike) -> Path:

@@ -43,6 +43,9 @@ def _settings(
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Of every draw.")
 @click.option("--init-seed", type=SEED, help="Of the initial weights alone.")
 @click.option("--split-seed", type=SEED, default=0, show_default=True, help="Of the images held out.")
+@click.option("--split", metavar="RUN", help="Hold out the images that this run held out.")
+@click.option("--fold", metavar="K/N", help="Hold out part K of N: cross-validation.")
+@click.option("--test-share", type=float, default=0.0, help="Share of the images kept for a test set.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:1.")
 @click.option(
     "--devices", type=click.IntRange(1), default=1, show_default=True, help="Processes to share a batch."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -15,9 +16,14 @@ from goingdeeper.errors import DataError, GoingDeeperError
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("images", required=False)
 @click.option("--protocol", default="1crop", show_default=True, help="Which views of an image are scored.")
+@click.option(
+    "--split", type=click.Choice(["val", "test"]), default="val", show_default=True, help="Held out for what."
+)
 @click.option("--batch", type=click.IntRange(1), default=128, show_default=True, help="Images at a time.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def evaluate_command(run: Path, images: str | None, protocol: str, batch: int, as_json: bool) -> None:
+def evaluate_command(
+    run: Path, images: str | None, protocol: str, split: Literal["val", "test"], batch: int, as_json: bool
+) -> None:
     """Score RUN on IMAGES, a folder of class folders; without IMAGES, on those that it held out.
 
     Classes are matched by name. Errors are per cent, with a 95 % Wilson interval.
@@ -28,7 +34,9 @@ def evaluate_command(run: Path, images: str | None, protocol: str, batch: int, a
     trained = api.load(run)
     watch = Watch()
     try:
-        score, problems = api.score(trained, images, protocol=protocol, batch=batch, progress=watch.reading)
+        score, problems = api.score(
+            trained, images, protocol=protocol, split=split, batch=batch, progress=watch.reading
+        )
     finally:
         watch.close()
     for problem in problems:

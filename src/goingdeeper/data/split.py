@@ -1,55 +1,76 @@
-"""Which image is for training and which for validation: stratified, seeded, copies kept on one side."""
+"""Which image is for training, validation or test: stratified, seeded, copies kept on one side."""
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from goingdeeper.data.sources import Item, Problem, Source
-from goingdeeper.errors import DataError
+from goingdeeper.errors import DataError, UsageError
 
 VAL_SHARE = 0.2
 
 
 @dataclass(frozen=True)
+class Holding:
+    """What is held out where the images come without a split.
+
+    fold: (k, n) holds out part k of n for validation, k from 1; None holds out VAL_SHARE. test_share: of the
+    images, drawn first; the seed alone decides on it. given: the side of each image by path, from an earlier
+    split.
+    """
+
+    seed: int = 0
+    fold: tuple[int, int] | None = None
+    test_share: float = 0.0
+    given: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True)
 class Division:
-    """The two sides, how they came about, and the images that are copies of others."""
+    """The sides, how they came about, and the images that are copies of others."""
 
     train: tuple[Item, ...]
     val: tuple[Item, ...]
     rule: str
     duplicates: int
     problems: tuple[Problem, ...]
+    test: tuple[Item, ...] = ()
 
 
-def divide(source: Source, digests: dict[str, str], seed: int) -> Division:
+def divide(source: Source, digests: dict[str, str], holding: Holding) -> Division:
     """Splits the images that have a digest; the others could not be read.
 
-    digests: hash of the pixels by path. Images of equal pixels never land on both sides. Each side is in the
+    digests: hash of the pixels by path. Images of equal pixels never land on two sides. Each side is in the
     order of classes and hashes, so that sides and order are the same wherever the images are kept. Raises
-    DataError where a side would be empty.
+    DataError where a side would be empty or an earlier split does not name an image, UsageError where a
+    split is to be drawn of images that come with one.
     """
     readable = (item for item in source.items if item.path in digests)
     items = sorted(readable, key=lambda item: (item.label, digests[item.path], item.path))
     problems = list(_two_classes(items, digests))
     copies = len(items) - len({digests[item.path] for item in items})
-    if any(item.split for item in items):
-        held_out = {digests[item.path] for item in items if item.split == "val"}
-        train, val = [], [item for item in items if item.split == "val"]
-        for item in items:
-            if item.split == "train" and digests[item.path] in held_out:
-                problems.append(Problem(item.path, "the same image is in validation", "left out of training"))
-            elif item.split == "train":
-                train.append(item)
+    comes_with = any(item.split for item in items)
+    if comes_with and (holding.fold or holding.test_share or holding.given is not None):
+        raise UsageError(f"{source.name} comes with a split; leave out --split, --fold and --test-share")
+    if comes_with:
+        sides = _as_given(items, digests, problems)
         rule = "as the folders give it"
+    elif holding.given is not None:
+        sides = _again(items, holding.given)
+        rule = "that of an earlier run"
     else:
-        train, val = _draw(items, digests, seed)
-        rule = f"stratified, seed {seed}"
+        sides = _draw(items, digests, holding, source.name)
+        rule = f"stratified, seed {holding.seed}"
+        if holding.fold:
+            rule += ", fold {} of {}".format(*holding.fold)
+    train, val, test = sides["train"], sides["val"], sides["test"]
     if not train or not val:
         side = "training" if not train else "validation"
         raise DataError(f"{source.name}: no image is left for {side}; at least two images a class are needed")
-    return Division(tuple(train), tuple(val), rule, copies, tuple(problems))
+    return Division(tuple(train), tuple(val), rule, copies, tuple(problems), tuple(test))
 
 
 def fingerprint(items: tuple[Item, ...], digests: dict[str, str]) -> str:
@@ -58,28 +79,80 @@ def fingerprint(items: tuple[Item, ...], digests: dict[str, str]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def _draw(items: list[Item], digests: dict[str, str], seed: int) -> tuple[list[Item], list[Item]]:
+def _as_given(items: list[Item], digests: dict[str, str], problems: list[Problem]) -> dict[str, list[Item]]:
+    """The sides that the source gives, without training images that are in validation, too."""
+    held_out = {digests[item.path] for item in items if item.split == "val"}
+    sides: dict[str, list[Item]] = {"train": [], "val": [], "test": []}
+    for item in items:
+        if item.split == "train" and digests[item.path] in held_out:
+            problems.append(Problem(item.path, "the same image is in validation", "left out of training"))
+        elif item.split:
+            sides[item.split].append(item)
+    return sides
+
+
+def _again(items: list[Item], given: Mapping[str, str]) -> dict[str, list[Item]]:
+    """The sides of an earlier split. Raises DataError where it does not name an image."""
+    sides: dict[str, list[Item]] = {"train": [], "val": [], "test": []}
+    unnamed = [item.path for item in items if item.path not in given]
+    if unnamed:
+        raise DataError(
+            f"the earlier split does not name {len(unnamed)} of {len(items)} images, such as {unnamed[0]}; "
+            "leave out --split to draw one"
+        )
+    for item in items:
+        side = given[item.path]
+        sides[side].append(replace(item, split=side))  # type: ignore[arg-type]
+    return sides
+
+
+def _draw(items: list[Item], digests: dict[str, str], holding: Holding, name: str) -> dict[str, list[Item]]:
+    labels: dict[str, str] = {}
+    for item in items:
+        labels.setdefault(digests[item.path], item.label)
+    tested = _drawn(list(labels), labels, holding.test_share, holding.seed) if holding.test_share else set()
+    rest = [digest for digest in labels if digest not in tested]
+    if holding.fold:
+        held_out = _fold(rest, labels, holding.fold, holding.seed, name)
+    else:
+        held_out = _drawn(rest, labels, VAL_SHARE, holding.seed)
+    sides: dict[str, list[Item]] = {"train": [], "val": [], "test": []}
+    for item in items:
+        digest = digests[item.path]
+        side = "test" if digest in tested else "val" if digest in held_out else "train"
+        sides[side].append(replace(item, split=side))  # type: ignore[arg-type]
+    return sides
+
+
+def _drawn(digests: Sequence[str], labels: Mapping[str, str], share: float, seed: int) -> set[str]:
+    """A share of the images of each class, of which one image at least stays."""
     from sklearn.model_selection import train_test_split
 
-    first: dict[str, Item] = {}
-    for item in items:
-        first.setdefault(digests[item.path], item)
-    labels = {digest: item.label for digest, item in first.items()}
-    count = Counter(labels.values())
-    drawable = [digest for digest in first if count[labels[digest]] > 1]
-    kinds = len({labels[digest] for digest in drawable})
+    count = Counter(labels[digest] for digest in digests)
+    drawable = [digest for digest in digests if count[labels[digest]] > 1]
     if not drawable:
-        return items, []
-    size = min(max(kinds, round(VAL_SHARE * len(drawable))), len(drawable) - kinds)
-    _, held_out = train_test_split(
+        return set()
+    kinds = len({labels[digest] for digest in drawable})
+    size = min(max(kinds, round(share * len(drawable))), len(drawable) - kinds)
+    _, drawn = train_test_split(
         drawable, test_size=size, random_state=seed, stratify=[labels[digest] for digest in drawable]
     )
-    val_digests = set(held_out)
-    sides: dict[bool, list[Item]] = {True: [], False: []}
-    for item in items:
-        in_val = digests[item.path] in val_digests
-        sides[in_val].append(replace(item, split="val" if in_val else "train"))
-    return sides[False], sides[True]
+    return set(drawn)
+
+
+def _fold(
+    digests: Sequence[str], labels: Mapping[str, str], fold: tuple[int, int], seed: int, name: str
+) -> set[str]:
+    """Part k of n. Raises DataError where a class has fewer images than there are parts."""
+    from sklearn.model_selection import StratifiedKFold
+
+    part, parts = fold
+    label, fewest = min(Counter(labels[digest] for digest in digests).items(), key=lambda pair: pair[1])
+    if fewest < parts:
+        raise DataError(f"{name}: class '{label}' has {fewest} different images, too few for {parts} folds")
+    folds = StratifiedKFold(parts, shuffle=True, random_state=seed)
+    found = list(folds.split(digests, [labels[digest] for digest in digests]))[part - 1][1]
+    return {digests[index] for index in found}
 
 
 def _two_classes(items: list[Item], digests: dict[str, str]) -> list[Problem]:

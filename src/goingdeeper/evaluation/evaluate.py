@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 import torch
 
@@ -16,6 +17,8 @@ from goingdeeper.evaluation.scores import Score, score
 from goingdeeper.runs.folder import RunFolder
 from goingdeeper.runs.model import Model
 
+Side: TypeAlias = Literal["val", "test"]
+
 PROTOCOLS = ("1crop",)
 
 
@@ -25,22 +28,23 @@ def evaluate(
     run: RunFolder | None,
     *,
     protocol: str = "1crop",
+    side: Side = "val",
     batch: int = 128,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[Score, tuple[Problem, ...]]:
     """The score, and the images that could not be read.
 
-    images: a folder of class folders (its validation split where it has one), or None for the
-    validation images that the run held out. Raises DataError for an unknown class, UsageError for an
+    images: a folder of class folders (of its split `side` where it has one), or None for the images of that
+    side that the run held out. Raises DataError for an unknown class, UsageError for an
     unknown protocol or a model folder given without images.
     """
     if protocol not in PROTOCOLS:
         raise unknown("protocol", protocol, PROTOCOLS, f"the protocols are: {', '.join(PROTOCOLS)}")
     if batch < 1:
         raise UsageError(f"a batch of {batch}; at least 1 is needed")
-    source = _held_out(run, model.classes) if images is None else open_source(images, model.classes)
-    if any(item.split == "val" for item in source.items):
-        source = replace(source, items=tuple(item for item in source.items if item.split == "val"))
+    source = _held_out(run, model.classes, side) if images is None else open_source(images, model.classes)
+    if any(item.split == side for item in source.items):
+        source = replace(source, items=tuple(item for item in source.items if item.split == side))
     found = survey(source, model.preprocessing.size, BAD_SHARE, progress)
     items = [item for item in source.items if item.path in found.digests]
     number = {name: index for index, name in enumerate(model.classes)}
@@ -49,7 +53,7 @@ def evaluate(
     return score(likely, labels, model.classes, protocol=protocol), found.problems
 
 
-def _held_out(run: RunFolder | None, classes: tuple[str, ...]) -> Source:
+def _held_out(run: RunFolder | None, classes: tuple[str, ...], side: Side) -> Source:
     if run is None:
         raise UsageError("a model folder has no validation images of its own; name a folder of images")
     try:
@@ -59,10 +63,11 @@ def _held_out(run: RunFolder | None, classes: tuple[str, ...]) -> Source:
     if location != "digits" and not Path(location).exists():
         raise DataError(f"the run's images are no longer at {location}; name a folder of images")
     source = open_source(location, classes)
-    val = tuple(Item(row["path"], row["class"], "val") for row in run.split() if row["split"] == "val")
-    if not val:
-        raise DataError(f"{run.path} has no validation images in its split.csv; name a folder of images")
-    for item in val:
+    held_out = tuple(Item(row["path"], row["class"], side) for row in run.split() if row["split"] == side)
+    if not held_out:
+        what = "validation" if side == "val" else side
+        raise DataError(f"{run.path} has no {what} images in its split.csv; name a folder of images")
+    for item in held_out:
         if item.label not in classes:
             raise DataError(f"{run.path / 'split.csv'}: the model has no class '{item.label}'")
-    return replace(source, items=val, problems=())
+    return replace(source, items=held_out, problems=())

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
 import statistics
 from collections import Counter
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import get_args
 
 import torch
 
 from goingdeeper import catalogue
 from goingdeeper.data.batches import steps_in_epoch
 from goingdeeper.data.pictures import cpus
-from goingdeeper.data.sources import Source
+from goingdeeper.data.sources import Source, Split
+from goingdeeper.data.split import Holding
 from goingdeeper.edits import without_heads
 from goingdeeper.errors import ResourceError, UsageError
 from goingdeeper.layers import Conv, Network
@@ -22,6 +26,7 @@ from goingdeeper.recipes.losses import Distillation, Hint
 from goingdeeper.recipes.recipe import Recipe
 from goingdeeper.recipes.schedules import Steps
 from goingdeeper.recipes.settings import change, full_name, lasting
+from goingdeeper.runs.folder import RunFolder
 from goingdeeper.runs.model import Model
 from goingdeeper.trace import smallest_input, trace
 
@@ -44,8 +49,10 @@ class Wishes:
     from_run: a run whose weights are gone on from. time: a budget such as `10m`, instead of epochs.
     devices: processes that share each batch. teacher: a run that the recipe's loss learns from. seed: of the
     order of images, of every draw in training, and of the initial weights unless init_seed is given.
-    split_seed: of the images held out; the same for all seeds, so that runs can be compared. tensorboard:
-    curves for it, too, which changes nothing else.
+    split_seed: of the images held out; the same for all seeds, so that runs can be compared. split: a run, or
+    its split.csv, whose sides are taken. fold: `2/5` holds out the second of five parts. test_share: of the
+    images, for a test set that training never sees. tensorboard: curves for it, too, which changes nothing
+    else.
     settings: recipe fields by name, as text.
     """
 
@@ -63,6 +70,9 @@ class Wishes:
     teacher: str | None = None
     init_seed: int | None = None
     split_seed: int = 0
+    split: str | None = None
+    fold: str | None = None
+    test_share: float = 0.0
     tensorboard: bool = False
     settings: tuple[tuple[str, str], ...] = ()
 
@@ -168,6 +178,28 @@ def _size(network: Network, side: int) -> tuple[int, str]:
     with_heads = smallest_input(network) or published
     size = max(size, with_heads) if with_heads <= 2 * size else size
     return (size, images) if size < published else (published, "the published input")
+
+
+def choose_holding(wishes: Wishes) -> Holding:
+    """What is held out. Raises UsageError where the wishes contradict each other, or a run has no split."""
+    if wishes.split is not None and (wishes.fold is not None or wishes.test_share):
+        raise UsageError("--split takes the sides of a run; leave out --fold and --test-share")
+    if not 0 <= wishes.test_share <= 0.9:
+        raise UsageError(f"--test-share {wishes.test_share:g}: a share from 0 to 0.9 is needed")
+    fold, given = None, None
+    if wishes.fold is not None:
+        found = re.fullmatch(r"([1-9]\d*)/([1-9]\d*)", wishes.fold.strip())
+        part, parts = map(int, found.groups()) if found else (0, 0)
+        if not (1 <= part <= parts and parts > 1):
+            raise UsageError(f"--fold {wishes.fold}: not of the form 2/5, the second of five parts")
+        fold = part, parts
+    if wishes.split is not None:
+        given = {row["path"]: row["split"] for row in RunFolder(Path(wishes.split)).split()}
+        if not given or not set(given.values()) <= set(get_args(Split)):
+            raise UsageError(
+                f"--split {wishes.split}: there is no split.csv of train, val and test; give a run"
+            )
+    return Holding(wishes.split_seed, fold, wishes.test_share, given)
 
 
 def named_recipe(wishes: Wishes, network: Network) -> Recipe:

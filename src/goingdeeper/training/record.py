@@ -54,12 +54,13 @@ def resolve(
             "images": len(source.items),
             "train": len(division.train),
             "val": len(division.val),
+            "test": len(division.test),
             "per_class": {name: {"train": train[name], "val": val[name]} for name in source.classes},
             "sizes": {"smallest": sizes[0], "median": sizes[len(sizes) // 2], "largest": sizes[-1]},
             "split": division.rule,
             "duplicates": division.duplicates,
             "problems": [dataclasses.asdict(p) for p in (*found.problems, *division.problems)],
-            "fingerprint": fingerprint(division.train + division.val, found.digests),
+            "fingerprint": fingerprint(division.train + division.val + division.test, found.digests),
         },
         "recipe": {name: value for name, value in as_data(chosen).items() if name != "said"},
         "seed": wishes.seed,
@@ -116,10 +117,12 @@ def announce(events: Events, run: dict[str, Any], folder: RunFolder, resuming: b
         events.note(f"{problem['action']}: {place}{problem['problem']}")
     if len(data["problems"]) > 5:
         events.note(f"{len(data['problems']) - 5} more problems, listed in {folder.path / 'run.json'}")
-    without = data["images"] - data["train"] - data["val"]
+    tested = data.get("test", 0)
+    without = data["images"] - data["train"] - data["val"] - tested
     events.note(
         f"{data['images']:,} images, {len(run['classes'])} classes · {data['train']:,} train / "
-        f"{data['val']:,} validation{f' / {without:,} left out' if without else ''} "
+        f"{data['val']:,} validation{f' / {tested:,} test' if tested else ''}"
+        f"{f' / {without:,} left out' if without else ''} "
         f"({data['split']}) -> split.csv"
     )
     unseen = [name for name, count in data["per_class"].items() if not count["val"]]

@@ -8,12 +8,12 @@ import time
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, get_args
 
 from goingdeeper.data.batches import steps_in_epoch
 from goingdeeper.data.pictures import Survey, survey
 from goingdeeper.data.preprocessing import Preprocessing, check_input, prepare_input
-from goingdeeper.data.sources import Source, open_source
+from goingdeeper.data.sources import Source, Split, open_source
 from goingdeeper.data.split import Division, divide
 from goingdeeper.errors import DataError, GateError, Interrupted, UsageError
 from goingdeeper.nn.build import Net, build
@@ -40,6 +40,7 @@ from goingdeeper.training.plan import (
     Reason,
     Wishes,
     choose_device,
+    choose_holding,
     choose_network,
     choose_recipe,
     named_recipe,
@@ -157,13 +158,14 @@ def _train(wishes: Wishes, out: Path | None, events: Events) -> RunFolder:
 
 def _prepare(wishes: Wishes, events: Events) -> _Ready:
     source = open_source(wishes.source)
+    holding = choose_holding(wishes)
     device = choose_device(wishes.device, wishes.devices)
     begun = begin_from(wishes.from_run)
     teacher = begin_from(wishes.teacher)
     plan = choose_network(wishes, source, device.value, begun, teacher)
     asked = change(named_recipe(wishes, plan.network), dict(wishes.settings))
     found = survey(source, plan.size, asked.bad_share, events.reading, asked.augmentation.crop)
-    division = divide(source, found.digests, wishes.split_seed)
+    division = divide(source, found.digests, holding)
     _check_classes(source, division)
     recipe, reasons = choose_recipe(wishes, plan.network, source, len(division.train))
     if before := begun or teacher:
@@ -195,7 +197,7 @@ def _begin(folder: RunFolder, run: dict[str, Any], division: Division, events: E
     folder.write_rows(
         "split.csv",
         ("path", "class", "split"),
-        sorted((i.path, i.label, side) for side in ("train", "val") for i in getattr(division, side)),
+        sorted((i.path, i.label, side) for side in get_args(Split) for i in getattr(division, side)),
     )
     log = Log(folder.path / "log.jsonl", events)
     log.write("resumed" if resuming else "started", command=run["command"], versions=run["versions"])

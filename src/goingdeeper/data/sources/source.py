@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 from goingdeeper.data.decode import Pixels
 
-Split: TypeAlias = Literal["train", "val"]
+Split: TypeAlias = Literal["train", "val", "test"]
 
 
 @dataclass(frozen=True)

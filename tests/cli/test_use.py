@@ -296,6 +296,41 @@ def test_predict_without_images(deeper, run, here, images, part):
     assert part in deeper("predict", run, *images).refusal(3)
 
 
+def test_a_test_set_is_seen_by_no_training_and_scored_on_request(deeper, here, pets):
+    words = ("train", pets, "--epochs", 1, "--size", 16, "--test-share", 0.25, "--fold", "2/3")
+    said = deeper(*words, "--out", "one")
+    assert said.status == 0, said
+    assert "18 train / 9 validation / 9 test (stratified, seed 0, fold 2 of 3)" in said.err
+    rows = RunFolder(here / "one").split()
+    assert sorted({row["split"] for row in rows}) == ["test", "train", "val"]
+    assert [row["path"] for row in rows] == sorted(row["path"] for row in rows)
+    found = answer(deeper("evaluate", "one", "--split", "test", "--json"))
+    assert found["images"] == 9
+    assert answer(deeper("evaluate", "one", "--json"))["images"] == 9
+
+    assert deeper("train", pets, "--epochs", 1, "--size", 16, "--split", "one", "--out", "two").status == 0
+    assert RunFolder(here / "two").split() == rows
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (("--fold", "6/5"), "--fold 6/5: not of the form 2/5"),
+        (("--fold", "1/1"), "--fold 1/1: not of the form 2/5"),
+        (("--test-share", "1"), "--test-share 1: a share from 0 to 0.9 is needed"),
+        (("--split", "nowhere"), "--split nowhere: there is no split.csv"),
+        (("--split", "nowhere", "--fold", "1/2"), "leave out --fold and --test-share"),
+    ],
+)
+def test_what_cannot_be_held_out(deeper, here, pets, words, part):
+    assert part in deeper("train", pets, *words).refusal(2)
+    assert not (here / "runs").exists()
+
+
+def test_a_run_without_a_test_set(deeper, run):
+    assert "has no test images in its split.csv" in deeper("evaluate", run, "--split", "test").refusal(3)
+
+
 def test_runs(deeper, run, here, pets):
     for name, status in (
         ("2026-01-02_b", "interrupted"),

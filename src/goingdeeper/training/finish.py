@@ -53,7 +53,7 @@ def finish(
     folder.write_rows(
         "predictions.csv",
         ("path", "true", "predicted", "probability", "probability_true"),
-        [
+        sorted(
             (
                 item.path,
                 item.label,
@@ -62,7 +62,7 @@ def finish(
                 f"{float(row[number[item.label]]):.6f}",
             )
             for item, row in zip(job.val, likely, strict=True)
-        ],
+        ),
     )
     scores = _scores(final)
     save_model(

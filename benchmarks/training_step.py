@@ -21,8 +21,8 @@ import goingdeeper as gd
 from goingdeeper.data.batches import Batch
 from goingdeeper.data.preprocessing import Preprocessing
 from goingdeeper.layers import Network
+from goingdeeper.nn.heap import kept_heap
 from goingdeeper.recipes import SCRATCH
-from goingdeeper.training.heap import kept_heap
 from goingdeeper.training.job import Job
 from goingdeeper.training.loop import Trainer
 

@@ -81,6 +81,7 @@ def predict_command(run: Path, images: tuple[str, ...], top: int, as_json: bool)
     """
     from goingdeeper import api
     from goingdeeper.cli.watch import Watch
+    from goingdeeper.nn.heap import kept_heap
     from goingdeeper.prediction.predictor import Failure, expand, predict
 
     model = api.load(run).model
@@ -89,16 +90,17 @@ def predict_command(run: Path, images: tuple[str, ...], top: int, as_json: bool)
     answers, failed = [], []
     watch = Watch()
     try:
-        for answer in predict(model, paths, top=top):
-            if isinstance(answer, Failure):
-                failed.append(answer)
-                continue
-            answers.append(answer)
-            if as_json:
-                watch.reading(len(answers) + len(failed), len(paths))
-            else:
-                likely = "   ".join(f"{name}: {100 * p:.1f} %" for name, p in answer.top)
-                click.echo(f"{answer.path:<{min(wide, 60)}}  {likely}")
+        with kept_heap():
+            for answer in predict(model, paths, top=top):
+                if isinstance(answer, Failure):
+                    failed.append(answer)
+                    continue
+                answers.append(answer)
+                if as_json:
+                    watch.reading(len(answers) + len(failed), len(paths))
+                else:
+                    likely = "   ".join(f"{name}: {100 * p:.1f} %" for name, p in answer.top)
+                    click.echo(f"{answer.path:<{min(wide, 60)}}  {likely}")
     finally:
         watch.close()
     if as_json:

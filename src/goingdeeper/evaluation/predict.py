@@ -12,6 +12,7 @@ from goingdeeper.data.pictures import Pictures
 from goingdeeper.data.preprocessing import Preprocessing
 from goingdeeper.data.sources import Item
 from goingdeeper.nn.build import Net
+from goingdeeper.nn.heap import kept_heap
 
 
 def log_probabilities(
@@ -32,7 +33,7 @@ def log_probabilities(
     found = []
     seen = 0
     try:
-        with torch.inference_mode():
+        with torch.inference_mode(), kept_heap(torch.device(device).type):
             for images in evaluation_batches(pictures, items, preprocessing, batch, rank, ranks):
                 found.append(net(images.to(device)).float().log_softmax(1).cpu())
                 seen += len(images)

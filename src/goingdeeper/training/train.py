@@ -17,6 +17,7 @@ from goingdeeper.data.sources import Source, Split, open_source
 from goingdeeper.data.split import Division, divide
 from goingdeeper.errors import DataError, GateError, Interrupted, UsageError
 from goingdeeper.nn.build import Net, build
+from goingdeeper.nn.heap import kept_heap
 from goingdeeper.recipes.recipe import Recipe
 from goingdeeper.recipes.settings import change, full_name, lasting
 from goingdeeper.runs.folder import RunFolder
@@ -28,7 +29,6 @@ from goingdeeper.training.engine import Engine
 from goingdeeper.training.events import Events
 from goingdeeper.training.finish import finish, write_metrics
 from goingdeeper.training.groups import shares
-from goingdeeper.training.heap import kept_heap
 from goingdeeper.training.job import Job, Progress, counted
 from goingdeeper.training.launch import train_on_several
 from goingdeeper.training.log import Log

@@ -1,4 +1,4 @@
-"""Free memory stays with the process while it trains, and goes back afterwards."""
+"""Free memory stays with the process from step to step, and goes back afterwards."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 STEPS = """
 import resource, torch
-from goingdeeper.training.heap import kept_heap
+from goingdeeper.nn.heap import kept_heap
 torch.set_num_threads(1)
 
 def faults(times):
@@ -28,6 +28,8 @@ start = resident()
 print(faults(3))
 with kept_heap("cpu"):
     faults(5)
+    with kept_heap("cpu"), kept_heap("cuda"):
+        pass
     print(faults(3))
 print(resident() - start)
 """

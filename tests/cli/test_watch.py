@@ -184,6 +184,13 @@ def test_nothing_of_it_goes_to_stdout(monkeypatch, capsys):
     assert err.startswith("a note\n")
 
 
+def test_a_run_that_goes_on_may_end_without_a_step(monkeypatch, capsys):
+    shown = watch(monkeypatch, capsys)
+    shown.epoch(EpochEnd(15, 15, 0.7, 0.6, 18.21, 17.09, 20.0))
+    shown.close()
+    assert capsys.readouterr() == ("", "")
+
+
 @pytest.mark.parametrize("width", [20, 39, 40, 60, 80, 100, 200])
 @pytest.mark.parametrize(
     "pace",

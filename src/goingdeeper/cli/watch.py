@@ -76,7 +76,8 @@ class Watch(Events):
 
     def close(self) -> None:
         self._clear()
-        if self.end and not self.moving and self.end.epoch == self.end.epochs:
+        # A run that goes on may end with an evaluation, without a step.
+        if self.end and self.pace and not self.moving and self.end.epoch == self.end.epochs:
             self.console.print(Text(self._text()))
         self.end = None
 

@@ -16,10 +16,14 @@ from __future__ import annotations
 
 import difflib
 import errno
+import os
+import re
 from collections.abc import Iterable
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """What an OSError says where a disk, a quota or the largest file is full."""
+
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class GoingDeeperError(Exception):
@@ -69,6 +73,12 @@ class Interrupted(GoingDeeperError):
 
     def __reduce__(self) -> tuple[type[Interrupted], tuple[str, int]]:
         return Interrupted, (str(self), self.exit_status - 128)
+
+
+def shown(path: str | os.PathLike[str]) -> str:
+    """A path for messages: control characters, and bytes that are no UTF-8, as backslash escapes."""
+    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def unknown(kind: str, name: str, known: Iterable[str], remedy: str) -> UsageError:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ from goingdeeper.nn.build import build
 from goingdeeper.prediction.predictor import Answer, Failure, expand, predict
 from goingdeeper.runs.model import Model
 
+CUT = b"BM" + struct.pack("<IHHIIiiHHIIiiII", 0, 0, 0, 54, 40, 8, 8, 1, 24, *[0] * 6) + bytes(100)
 COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}
 
 
@@ -147,6 +150,8 @@ def test_answers_are_given_while_more_images_come(model):
         (torch.zeros(8, 8, 3, dtype=torch.uint8), "Tensor is neither a path, a PIL image nor"),
         (b"\x89PNG", "bytes is neither a path, a PIL image nor"),
         (None, "NoneType is neither a path, a PIL image nor"),
+        (Image.new("F", (8, 8)), "a PIL image of 32 bits does not say what is white"),
+        (Image.open(io.BytesIO(CUT)), "a PIL image cannot be read: .*truncated"),
     ],
 )
 def test_what_is_no_image_is_a_failure_that_says_what_it_is(model, image, what):

@@ -9,7 +9,7 @@ from typing import Literal
 import click
 
 from goingdeeper.cli import show_json
-from goingdeeper.errors import DataError, GoingDeeperError
+from goingdeeper.errors import DataError, GoingDeeperError, shown
 
 
 @click.command("evaluate", short_help="Score a trained run on labelled images.")
@@ -40,7 +40,8 @@ def evaluate_command(
     finally:
         watch.close()
     for problem in problems:
-        place = "" if problem.path in problem.problem else f"{problem.path}: "
+        place = shown(problem.path)
+        place = "" if place in problem.problem else f"{place}: "
         click.echo(f"{problem.action}: {place}{problem.problem}", err=True)
     missing = [name for name in trained.model.classes if name not in score.per_class]
     if missing:
@@ -100,7 +101,7 @@ def predict_command(run: Path, images: tuple[str, ...], top: int, as_json: bool)
                     watch.reading(len(answers) + len(failed), len(paths))
                 else:
                     likely = "   ".join(f"{name}: {100 * p:.1f} %" for name, p in answer.top)
-                    click.echo(f"{answer.path:<{min(wide, 60)}}  {likely}")
+                    click.echo(f"{shown(answer.path):<{min(wide, 60)}}  {likely}")
     finally:
         watch.close()
     if as_json:

@@ -15,7 +15,7 @@ from PIL import Image
 
 from goingdeeper.data.decode import Pixels, decode, fit, rgb
 from goingdeeper.data.sources import image_files
-from goingdeeper.errors import DataError, UsageError
+from goingdeeper.errors import DataError, UsageError, shown
 from goingdeeper.runs.model import Model
 
 BATCH = 32
@@ -74,11 +74,11 @@ def expand(paths: Sequence[str]) -> list[str]:
             folder = False
         except (OSError, ValueError) as problem:
             raise DataError(
-                f"{text} cannot be opened: {getattr(problem, 'strerror', None) or problem}"
+                f"{shown(text)} cannot be opened: {getattr(problem, 'strerror', None) or problem}"
             ) from None
         inside = sorted(str(file) for file in image_files(path, deep=True)) if folder else [text]
         if not inside:
-            raise DataError(f"{text} holds no images")
+            raise DataError(f"{shown(text)} holds no images")
         found += inside
     return found
 
@@ -91,9 +91,9 @@ def _answers(
     slots: list[int | Failure] = []
     names: list[str] = []
     for number, image in enumerate(part, first):
-        names.append(os.fspath(image) if isinstance(image, str | os.PathLike) else f"image {number}")
+        names.append(_name(image) if isinstance(image, str | os.PathLike) else f"image {number}")
         try:
-            read = decode(Path(image)) if isinstance(image, str | os.PathLike) else _checked(image)
+            read = _read(image) if isinstance(image, str | os.PathLike) else _checked(image)
         except DataError as problem:
             slots.append(Failure(names[-1], str(problem)))
             continue
@@ -113,9 +113,30 @@ def _answers(
     return answers
 
 
+def _name(path: str | os.PathLike[str]) -> str:
+    """The path as it is, where JSON and CSV can hold it."""
+    text = os.fspath(path)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return shown(path)
+    return text
+
+
+def _read(path: str | os.PathLike[str]) -> Pixels:
+    if _name(path) != os.fspath(path):
+        raise DataError(f"{shown(path)} cannot be answered: its name is not UTF-8; rename it")
+    return decode(Path(path))
+
+
 def _checked(image: Pixels | Image.Image) -> Pixels:
     if isinstance(image, Image.Image):
-        return rgb(image)
+        if image.mode == "F":
+            raise DataError("a PIL image of 32 bits does not say what is white; give 8 or 16 bits a channel")
+        try:
+            return rgb(image)
+        except Exception as problem:  # one that was opened from a file is read only now
+            raise DataError(f"a PIL image cannot be read: {problem}") from None
     if not isinstance(image, np.ndarray):
         raise DataError(f"{type(image).__name__} is neither a path, a PIL image nor an array of bytes")
     if image.ndim != 3 or image.shape[2] != 3 or not image.size or image.dtype != np.uint8:

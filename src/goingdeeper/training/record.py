@@ -17,6 +17,7 @@ from goingdeeper.costs.counts import cost
 from goingdeeper.data.pictures import Survey
 from goingdeeper.data.sources import Source
 from goingdeeper.data.split import Division, fingerprint
+from goingdeeper.errors import shown
 from goingdeeper.notation import to_data
 from goingdeeper.recipes.recipe import Recipe
 from goingdeeper.recipes.settings import as_data
@@ -113,7 +114,8 @@ def announce(events: Events, run: dict[str, Any], folder: RunFolder, resuming: b
     """Says what the run will do, and what is wrong with the images."""
     data = run["data"]
     for problem in data["problems"][:5]:
-        place = "" if problem["path"] in problem["problem"] else f"{problem['path']}: "
+        place = shown(problem["path"])
+        place = "" if place in problem["problem"] else f"{place}: "
         events.note(f"{problem['action']}: {place}{problem['problem']}")
     if len(data["problems"]) > 5:
         events.note(f"{len(data['problems']) - 5} more problems, listed in {folder.path / 'run.json'}")

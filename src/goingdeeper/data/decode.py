@@ -15,13 +15,17 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch.nn import functional as F
 
-from goingdeeper.errors import DataError
+from goingdeeper.data.claims import lean
+from goingdeeper.errors import DataError, shown
 
 Pixels = NDArray[np.uint8]
 """(height, width, 3) RGB, as a person sees the picture."""
 
 MAX_PIXELS = 89_478_485
 """Larger headers are refused before decoding; Pillow's own limit for a suspicious image."""
+
+MAX_BYTES = 8 * MAX_PIXELS + (1 << 20)
+"""Larger files are refused unread; so much four channels of 16 bits take that are not compressed."""
 
 MAX_RATIO = 500
 """So many times longer than wide, an image is refused: fitted to a network it would fill the memory."""
@@ -36,17 +40,25 @@ def decode(file: Path | bytes, name: str | None = None) -> Pixels:
     Transparency is laid on white, 16-bit greys are scaled to 8 bits; of several frames the first counts.
     Raises DataError, naming the file and what is wrong with it.
     """
-    name = name or (str(file) if isinstance(file, Path) else "the image")
+    name = name or (shown(file) if isinstance(file, Path) else "the image")
     data = file if isinstance(file, bytes) else content(file, name)
     if not data:
         raise DataError(f"{name} is empty (0 bytes)")
+    length, data = len(data), lean(data, name)
     try:
         with _quiet, Image.open(io.BytesIO(data), formats=_FORMATS) as image:
             _check_size(image.size, name)
             image.load()
-            if image.mode == "F":
-                raise DataError(f"{name} holds floating-point values; save it with 8 or 16 bits a channel")
-            return rgb(image)
+            tags = getattr(image, "tag_v2", {})  # of TIFF files
+            if image.mode == "F" or 32 in tags.get(258, ()):
+                raise DataError(f"{name} holds values of 32 bits; save it with 8 or 16 bits a channel")
+            clear = image.info.get("transparency")
+            if image.format == "PNG" and image.mode == "L" and isinstance(clear, int):
+                # Of 2 or 4 bits, Pillow scales the pixels to 8, but not the grey that is clear.
+                image.info["transparency"] = clear * 255 // (2 ** data[24] - 1)
+            pixels = rgb(image)
+            # Where white is 0, Pillow turns greys of 8 bits round, but not those of 16.
+            return 255 - pixels if image.mode.startswith("I") and tags.get(262) == 0 else pixels
     except DataError:
         raise
     except UnidentifiedImageError:
@@ -56,19 +68,15 @@ def decode(file: Path | bytes, name: str | None = None) -> Pixels:
     except Exception as problem:  # Pillow's plugins raise nearly anything on damaged files
         text = str(problem)
         if "truncated" in text.lower() or isinstance(problem, EOFError):
-            raise DataError(f"{name} is truncated at {len(data):,} bytes") from None
+            raise DataError(f"{name} is truncated at {length:,} bytes") from None
         raise DataError(f"{name} is damaged: {text or type(problem).__name__}") from None
 
 
 def header_size(file: Path | bytes) -> tuple[int, int] | None:
     """(width, height) as the header has it, orientation not applied; None where it cannot be read."""
     try:
-        if isinstance(file, Path) and not file.is_file():
-            return None
-        with (
-            _quiet,
-            Image.open(file if isinstance(file, Path) else io.BytesIO(file), formats=_FORMATS) as image,
-        ):
+        data = lean(file if isinstance(file, bytes) else content(file), "")
+        with _quiet, Image.open(io.BytesIO(data), formats=_FORMATS) as image:
             return image.size
     except Exception:  # the full read names what is wrong
         return None
@@ -76,11 +84,13 @@ def header_size(file: Path | bytes) -> tuple[int, int] | None:
 
 def content(file: Path, name: str | None = None) -> bytes:
     """The bytes of a regular file. Raises DataError, naming it, where they cannot be read."""
-    name = name or str(file)
+    name = name or shown(file)
     try:
-        mode = file.stat().st_mode
-        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # reading a pipe might never end
+        found = file.stat()
+        if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):  # a pipe might never end
             raise DataError(f"{name} cannot be read: it is no regular file")
+        if found.st_size > MAX_BYTES:
+            raise DataError(f"{name} has {found.st_size:,} bytes; over {MAX_BYTES:,} is refused")
         return file.read_bytes()
     except (OSError, ValueError) as problem:
         raise DataError(f"{name} cannot be read: {getattr(problem, 'strerror', None) or problem}") from None

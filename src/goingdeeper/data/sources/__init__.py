@@ -4,39 +4,111 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal, TypeAlias
 
+from goingdeeper.data.sources import folder, listing
 from goingdeeper.data.sources.digits import digits
-from goingdeeper.data.sources.folder import folder, image_files
-from goingdeeper.data.sources.source import Item, Problem, Source, Split
+from goingdeeper.data.sources.folder import image_files
+from goingdeeper.data.sources.source import Item, Problem, Source, Split, classes_of, data_files, glyphs
 from goingdeeper.errors import DataError
 
 __all__ = ["Item", "Problem", "Source", "Split", "image_files", "open_source"]
 
+Opener: TypeAlias = Callable[[Path], Source]
 
-def open_source(location: str | os.PathLike[str], classes: tuple[str, ...] | None = None) -> Source:
-    """The images at a location: `digits`, or a folder of class folders, or one with train/ and val/.
+_FILES: tuple[tuple[Sequence[str], Opener], ...] = ()
+"""Kinds of file, one of which, or a folder of which, is a source."""
+
+_HELP = "a folder with one folder of images a class, a list (.csv, .tsv, .jsonl), or digits"
+
+
+def open_source(
+    location: str | os.PathLike[str],
+    classes: tuple[str, ...] | None = None,
+    *,
+    split: Literal["test"] | None = None,
+) -> Source:
+    """The images at a location: docs/data.md has the kinds.
 
     classes: those of a trained model, for images that it is to be scored on; they are matched by name.
-    Raises DataError where there is nothing to learn from: no folder, no images, a single class, a class
-    of the validation split that training lacks, or one that the model does not know.
+    split: "test" for the test images alone, which are otherwise left out. Raises DataError where there is
+    nothing to learn from: no images, a single class, a class of the validation split that training lacks, or
+    one that the model does not know; MissingExtra where an optional package is needed.
     """
     text = os.fspath(location)
     if text == "digits" and not Path(text).exists():
-        return _known(digits(), classes)
+        return _known(_chosen(digits(), classes is not None, split), classes)
     root = Path(text)
+    source = _chosen(_opener(root)(root), classes is not None, split)
+    return _known(replace(source, problems=(*source.problems, *_numeric(source, classes))), classes)
+
+
+def _opener(root: Path) -> Opener:
+    """What opens the file or folder."""
     try:
-        is_folder = stat.S_ISDIR(root.stat().st_mode)
+        mode = root.stat().st_mode
     except FileNotFoundError:
-        raise DataError(
-            f"there is no folder {text}; give a folder with one folder of images a class, or digits"
-        ) from None
+        raise DataError(f"there is no {'file' if root.suffix else 'folder'} {root}; give {_HELP}") from None
     except (OSError, ValueError) as problem:
-        raise DataError(f"{text} cannot be opened: {getattr(problem, 'strerror', None) or problem}") from None
-    if not is_folder:
-        raise DataError(f"{text} is a file; give a folder with one folder of images a class")
-    return _known(folder(root, text, 2 if classes is None else 1), classes)
+        raise DataError(f"{root} cannot be opened: {getattr(problem, 'strerror', None) or problem}") from None
+    if stat.S_ISREG(mode):
+        for suffixes, opener in ((listing.SUFFIXES, listing.open_at), *_FILES):
+            if root.suffix.lower() in suffixes:
+                return opener
+        raise DataError(f"{root} is a file of no kind that is known; give {_HELP}")
+    if not stat.S_ISDIR(mode):
+        raise DataError(f"{root} is neither a folder nor a regular file; give {_HELP}")
+    for suffixes, opener in _FILES:
+        if data_files(root, suffixes):
+            return opener
+    return folder.open_at
+
+
+def _chosen(source: Source, scored: bool, split: Literal["test"] | None) -> Source:
+    """The source with the images that are wanted, each with its split if there is a validation split."""
+    test = [item for item in source.items if item.split == "test"]
+    items = [item for item in source.items if item.split != "test"]
+    if split == "test" or (scored and not items):
+        items = test
+        if not items:
+            raise DataError(
+                f"{source.location} holds no test images (a folder, file or list entry called test)"
+            )
+    elif not items:
+        found = "only test images, which are never trained on" if test else "no images"
+        raise DataError(f"{source.location} holds {found}")
+    else:
+        items = _split(source, items)
+    classes = classes_of(items)
+    if len(classes) < 2 and not scored and split is None:
+        raise DataError(f"{source.location} holds one class, '{classes[0]}'; a classifier needs at least two")
+    return replace(source, items=tuple(items), classes=classes, oriented=glyphs(classes))
+
+
+def _split(source: Source, items: list[Item]) -> list[Item]:
+    """Training and validation images as the source gives them; no splits where none is for validation."""
+    if not any(item.split == "val" for item in items):
+        return [item if item.split is None else Item(item.path, item.label) for item in items]
+    items = [item if item.split else Item(item.path, item.label, "train") for item in items]
+    known = {item.label for item in items if item.split == "train"}
+    for item in items:
+        if known and item.label not in known:
+            raise DataError(
+                f"{source.location}, {item.path}: class '{item.label}' is in validation but not in training; "
+                "rename or remove it"
+            )
+    return items
+
+
+def _numeric(source: Source, classes: tuple[str, ...] | None) -> list[Problem]:
+    numbers = [name for name in source.classes if name.isdigit()]
+    if not numbers or classes is not None:
+        return []
+    listed = f"{', '.join(numbers[:3])}{', ...' if len(numbers) > 3 else ''}"
+    return [Problem(source.name, f"class names are numbers ({listed}); 10 sorts before 2", "taken as names")]
 
 
 def _known(source: Source, classes: tuple[str, ...] | None) -> Source:

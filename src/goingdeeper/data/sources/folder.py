@@ -1,4 +1,4 @@
-"""A folder with one folder of images a class, or with train/ and val/ of such folders."""
+"""A folder with one folder of images a class, or with folders of such folders for training and validation."""
 
 from __future__ import annotations
 
@@ -6,105 +6,129 @@ import os
 from pathlib import Path
 
 from goingdeeper.data.decode import content, decode, header_size
-from goingdeeper.data.sources.source import Item, Problem, Source, Split, glyphs
+from goingdeeper.data.sources.imagenet import DEVKIT, labels_of
+from goingdeeper.data.sources.source import SPLITS, Item, Passed, Problem, Source, Split, gathered, printable
 from goingdeeper.errors import DataError
 
 SUFFIXES = frozenset(".jpg .jpeg .jpe .jfif .png .gif .webp .bmp .tif .tiff .ppm .pgm .pnm".split())
-_VAL_NAMES = ("val", "valid", "validation")
+KAGGLE = Path("ILSVRC", "Data", "CLS-LOC")
+"""Where the images are in ImageNet's archive of the Kaggle competition."""
 
 
-def folder(root: Path, location: str, least: int) -> Source:
-    """The images of the class folders in a folder.
+HIDDEN = "a hidden file or folder"
+OTHER = "a file without an image's suffix"
+BESIDE = "a file beside the class folders"
+LINKED = "a link to a folder, below a class folder"
 
-    location: as it was given. least: so many classes are needed. Raises DataError where there is nothing to
-    learn from.
-    """
-    parts = {part.name.lower(): part for part in _folders(root)}
-    val = next((parts[name] for name in _VAL_NAMES if name in parts), None)
-    problems: list[Problem] = []
+
+def open_at(root: Path) -> Source:
+    """The images of the class folders in a folder. Raises DataError where there are none."""
+    at = KAGGLE.as_posix() + "/" if (root / KAGGLE).is_dir() else ""
+    passed, problems = Passed(), list[Problem]()
+    parts: dict[Split, str] = {}
+    for name in _folders(root / at, Passed()):
+        split = SPLITS.get(name.lower())
+        if split and split not in parts:
+            parts[split] = at + name
+    items: list[Item] = []
     if "train" in parts:
-        items = _items(parts["train"], root, "train" if val else None, problems)
-        known = {item.label for item in items}
-        if items and val:
-            held_out = _items(val, root, "val", problems)
-            if not held_out:
-                raise DataError(f"{val} holds no images; without that folder a split is drawn")
-            for item in held_out:
-                if item.label not in known:
-                    raise DataError(
-                        f"{root / item.path}: class '{item.label}' is in {val.name}/ but not in "
-                        f"{parts['train'].name}/; rename or remove it"
-                    )
-            items += held_out
-        class_root = parts["train"]
+        for split, part in parts.items():
+            items += _items(root, part, split, passed, problems)
+        for name in _folders(root / at, passed, at):
+            if at + name not in parts.values() and name != DEVKIT:
+                problems.append(
+                    Problem(printable(at + name), "a folder beside those of the splits", "left out")
+                )
+        class_root = root / parts["train"]
+        nothing = not any(item.split == "train" for item in items)
     else:
-        items, class_root = _items(root, root, None, problems), root
-    classes = tuple(sorted({item.label for item in items}))
-    if not items:
+        items = _items(root, "", None, passed, problems)
+        if parts.get("test", "").lower() == "test":
+            items += _items(root, parts["test"], "test", passed, problems)
+        class_root, nothing = root, not items
+    if nothing:
         loose = len(image_files(class_root))
-        found = f"{loose} images, but none in a class folder" if loose else "no images"
+        found_there = f"{loose} images, but none in a class folder" if loose else "no images"
         raise DataError(
-            f"{class_root} holds {found}; put them into one folder a class, such as {class_root}/cat/1.jpg"
+            f"{class_root} holds {found_there}; put them into one folder a class, "
+            f"such as {class_root}/cat/1.jpg"
         )
-    if len(classes) < least:
-        raise DataError(
-            f"{location} holds one class, '{classes[0]}'; a classifier needs at least two folders"
-        )
-    return Source(
-        name=root.resolve().name,
-        location=str(root.resolve()),
-        classes=classes,
-        items=tuple(items),
-        content=lambda path: content(root / path),
+    return gathered(
+        root,
+        items,
         read=lambda path: decode(root / path),
         size=lambda path: header_size(root / path),
-        oriented=glyphs(classes),
-        problems=tuple(problems),
+        content=lambda path: content(root / path),
+        problems=[*problems, *passed.problems()],
     )
 
 
-def _items(folder: Path, root: Path, split: Split | None, problems: list[Problem]) -> list[Item]:
+def _items(
+    root: Path, place: str, split: Split | None, passed: Passed, problems: list[Problem]
+) -> list[Item]:
     """The images of the class folders in a folder; what cannot be taken is added to the problems."""
+    if split == "test":  # seldom looked at, and often without class folders
+        passed, problems = Passed(), []
+    folders = _folders(root / place, passed, f"{place}/" if place else "")
+    if split == "val" and folders in ([], ["images"]):
+        return _flat(root, place)
     items = []
-    for part in _folders(folder):
-        if folder == root and part.name.lower() == "test":
+    for name in folders:
+        if not place and name.lower() == "test":
             continue
-        place = part.relative_to(root).as_posix()
-        if part.is_symlink() and folder.resolve().is_relative_to(part.resolve()):
-            problems.append(Problem(_printable(place), "a link to a folder around it", "left out"))
+        part = f"{place}/{name}" if place else name
+        if (root / part).is_symlink() and (root / place).resolve().is_relative_to((root / part).resolve()):
+            problems.append(Problem(printable(part), "a link to a folder around it", "left out"))
             continue
-        files = [file.relative_to(root).as_posix() for file in image_files(part, deep=True)]
-        if not files and split != "val":
+        files = _scan(root / part, part, passed, deep=True)
+        if not files and split in (None, "train"):
             problem = "a class folder without images"
-            problems.append(Problem(_printable(place), problem, "left out of the classes"))
+            problems.append(Problem(printable(part), problem, "left out of the classes"))
         for path in files:
-            if _printable(path) == path:
-                items.append(Item(path, part.name, split))
+            if printable(path) == path:
+                items.append(Item(path, name, split))
             else:  # no CSV, JSON or page could hold such a name
-                problems.append(Problem(_printable(path), "its name is not UTF-8; rename it", "left out"))
-    return items
+                problems.append(Problem(printable(path), "its name is not UTF-8; rename it", "left out"))
+    return items if items or split != "val" else _flat(root, place)
 
 
-def _printable(path: str) -> str:
-    """The path with bytes that are no UTF-8 written as backslash escapes."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+def _flat(root: Path, place: str) -> list[Item]:
+    """The images of a validation folder without class folders, by the list that comes with them."""
+    files = _scan(root / place, place, Passed(), deep=True)
+    if not files:
+        raise DataError(f"{root / place} holds no images; without that folder a split is drawn")
+    return [Item(path, label, "val") for path, label in labels_of(root, root / place, files).items()]
 
 
-def _folders(folder: Path) -> list[Path]:
-    """The visible folders in a folder. Run folders, and folders of them, are not classes."""
+def _folders(folder: Path, passed: Passed, before: str = "") -> list[str]:
+    """The visible folders in a folder, by name. Run folders, and folders of them, are not classes."""
+    found = []
     try:
-        found = [
-            part
-            for part in folder.iterdir()
-            if part.is_dir() and not part.name.startswith(".") and not _holds_runs(part)
-        ]
+        with os.scandir(folder) as parts:
+            for part in sorted(parts, key=lambda part: part.name):
+                if part.name.startswith("."):
+                    passed.add(HIDDEN, before + part.name)
+                elif not _is_folder(part):
+                    passed.add(BESIDE, before + part.name)
+                elif not _holds_runs(Path(part.path)):
+                    found.append(part.name)
     except OSError as problem:
         raise DataError(f"{folder} cannot be opened: {problem.strerror or problem}") from None
-    return sorted(found, key=lambda part: part.name)
+    return found
 
 
 def _holds_runs(folder: Path) -> bool:
-    return (folder / "run.json").is_file() or next(folder.glob("*/run.json"), None) is not None
+    if (folder / "run.json").is_file():
+        return True
+    with os.scandir(folder) as parts:
+        return any(_is_folder(part) and Path(part.path, "run.json").is_file() for part in parts)
+
+
+def _is_folder(part: os.DirEntry[str]) -> bool:
+    try:
+        return part.is_dir()
+    except OSError:  # links in a loop
+        return False
 
 
 def image_files(folder: Path, deep: bool = False) -> list[Path]:
@@ -112,14 +136,31 @@ def image_files(folder: Path, deep: bool = False) -> list[Path]:
 
     Raises DataError for a folder that cannot be opened.
     """
+    return [folder / path for path in _scan(folder, "", Passed(), deep)]
+
+
+def _scan(folder: Path, name: str, passed: Passed, deep: bool) -> list[str]:
+    """The visible image files of a folder that is called `name`, by paths that begin with that."""
 
     def refuse(problem: OSError) -> None:
         raise DataError(f"{problem.filename} cannot be opened: {problem.strerror}")
 
     found = []
+    start = len(str(folder))
     for place, folders, files in os.walk(folder, onerror=refuse):
-        folders[:] = sorted(name for name in folders if not name.startswith(".")) if deep else []
-        for name in sorted(files):
-            if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:
-                found.append(Path(place) / name)
+        inside = (name + place[start:].replace(os.sep, "/")).lstrip("/")
+        before = f"{inside}/" if inside else ""
+        for part in folders:
+            if part.startswith("."):
+                passed.add(HIDDEN, before + part)
+            elif Path(place, part).is_symlink():
+                passed.add(LINKED, before + part)
+        folders[:] = sorted(part for part in folders if not part.startswith(".")) if deep else []
+        for file in sorted(files):
+            if file.startswith("."):
+                passed.add(HIDDEN, before + file)
+            elif "." + file.rpartition(".")[2].lower() in SUFFIXES:
+                found.append(before + file)
+            else:
+                passed.add(OTHER, before + file)
     return found

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import os
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, TypeAlias
 
 from goingdeeper.data.decode import Pixels
+from goingdeeper.errors import DataError
 
 Split: TypeAlias = Literal["train", "val", "test"]
+
+SPLITS: dict[str, Split] = {
+    "train": "train", "training": "train",
+    "val": "val", "valid": "val", "validation": "val", "dev": "val",
+    "test": "test", "testing": "test",
+}  # fmt: skip
+"""The splits by what people call them, in lower case."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +60,103 @@ class Source:
     problems: tuple[Problem, ...] = ()
 
 
+@dataclass
+class Passed:
+    """What is passed over as no image of a class: how many of each kind, and the first of them."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    first: dict[str, str] = field(default_factory=dict)
+
+    def add(self, kind: str, path: str) -> None:
+        self.counts[kind] = self.counts.get(kind, 0) + 1
+        self.first.setdefault(kind, path)
+
+    def problems(self) -> list[Problem]:
+        """One of each kind, however many there are."""
+        found = []
+        for kind, count in self.counts.items():
+            others = f", and {count - 1:,} more" if count > 1 else ""
+            found.append(Problem(printable(self.first[kind]), kind + others, "left out"))
+        return found
+
+
+def printable(path: str) -> str:
+    """The path with what is no UTF-8 written as backslash escapes."""
+    try:
+        return os.fsencode(path).decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return ascii(path)[1:-1]
+
+
+def gathered(
+    root: Path,
+    items: Sequence[Item],
+    read: Callable[[str], Pixels],
+    size: Callable[[str], tuple[int, int] | None],
+    content: Callable[[str], bytes] | None = None,
+    problems: Sequence[Problem] = (),
+) -> Source:
+    """The source at a path. Its classes are in the order of their names, wherever the images are kept."""
+    classes = classes_of(items)
+    for name in classes:
+        if printable(name) != name:
+            raise DataError(f"{root}: the class {name!r} is not UTF-8; rename it")
+    place = root.resolve()
+    return Source(
+        name=place.name,
+        location=str(place),
+        classes=classes,
+        items=tuple(items),
+        content=content,
+        read=read,
+        size=size,
+        oriented=glyphs(classes),
+        problems=tuple(problems),
+    )
+
+
+def classes_of(items: Sequence[Item]) -> tuple[str, ...]:
+    """The classes of some images, in the order of their names."""
+    return tuple(sorted({item.label for item in items}))
+
+
 def glyphs(classes: tuple[str, ...]) -> bool:
     """Whether the classes are single characters or numbers, whose images a mirror would change."""
     return all(len(name) == 1 or name.isdigit() for name in classes)
+
+
+def split_of(name: str) -> Split | None:
+    """The split that a file is named after, as in train-0001.tar, test_signs.h5 or data/val.parquet."""
+    found = {SPLITS[word] for word in re.split(r"[^a-z]+", name.lower()) if word in SPLITS}
+    if "test" in found:  # whatever else it says, it is not to be trained on
+        return "test"
+    return found.pop() if len(found) == 1 else None
+
+
+def data_files(root: Path, suffixes: Sequence[str]) -> list[Path]:
+    """The file itself, or a folder's visible files of some suffixes, also in its folders named after splits.
+
+    A folder with other folders in it is one of class folders: it gives none.
+    """
+    if not root.is_dir():
+        return [root]
+    try:
+        inside = [part for part in root.iterdir() if not part.name.startswith(".")]
+        folders = [part for part in inside if part.is_dir()]
+        if any(part.name.lower() not in (*SPLITS, "data") for part in folders):
+            return []
+        inside += [file for part in folders for file in part.iterdir() if not file.name.startswith(".")]
+    except OSError as problem:
+        raise DataError(f"{problem.filename} cannot be opened: {problem.strerror or problem}") from None
+    return sorted(file for file in inside if file.suffix.lower() in suffixes and file.is_file())
+
+
+def row_of(path: str, counts: dict[str, int]) -> tuple[str, int]:
+    """The file and the number of an image called file/number; counts: the images of each file.
+
+    Raises DataError where there is no such image.
+    """
+    name, _, row = path.rpartition("/")
+    if not row.isdecimal() or int(row) >= counts.get(name, 0):
+        raise DataError(f"{path}: no such image; the data changed since it was listed")
+    return name, int(row)

@@ -49,7 +49,15 @@ def test_a_relative_folder_is_found_from_anywhere(picture_folder, monkeypatch, t
 
 
 @pytest.mark.parametrize(
-    ("train", "val"), [("train", "val"), ("train", "valid"), ("train", "validation"), ("Train", "VAL")]
+    ("train", "val"),
+    [
+        ("train", "val"),
+        ("train", "valid"),
+        ("train", "validation"),
+        ("Train", "VAL"),
+        ("training", "dev"),
+        ("TRAINING", "Validation"),
+    ],
 )
 def test_given_splits_are_kept(picture_folder, train, val):
     root = picture_folder(
@@ -76,7 +84,12 @@ def test_a_class_may_be_called_test_inside_train(picture_folder):
     assert open_source(picture_folder({"train/exam": 1, "train/test": 1})).classes == ("exam", "test")
 
 
-def test_hidden_files_and_folders_are_ignored(picture_folder):
+def told(source) -> dict[str, str]:
+    assert {problem.action for problem in source.problems} <= {"left out"}
+    return {problem.path: problem.problem for problem in source.problems}
+
+
+def test_hidden_files_and_folders_are_ignored_and_counted(picture_folder):
     root = picture_folder({"a": 1, "b": 1, ".cache": 2, "a/.thumbnails": 2, "b/deep/.hidden": 1})
     for name in ("._0.png", ".DS_Store", ".x.jpg"):
         shutil.copy(root / "a/0.png", root / "a" / name)
@@ -84,7 +97,47 @@ def test_hidden_files_and_folders_are_ignored(picture_folder):
     (root / "a/Thumbs.db").write_bytes(b"\0")
     source = open_source(root)
     assert labels(source) == {"a/0.png": "a", "b/0.png": "b"}
-    assert source.problems == ()
+    # .cache, three files and .thumbnails in a, .hidden in b/deep; what they hold is not counted
+    assert told(source) == {
+        ".cache": "a hidden file or folder, and 5 more",
+        "a/Thumbs.db": "a file without an image's suffix, and 1 more",
+    }
+
+
+def test_a_file_without_a_known_suffix_is_told(picture_folder):
+    """Photographs that no decoder here reads would otherwise be missed by nobody."""
+    root = picture_folder({"a": 1, "b": 1})
+    (root / "b" / "IMG_1.HEIC").write_bytes(b"x")
+    assert told(open_source(root)) == {"b/IMG_1.HEIC": "a file without an image's suffix"}
+
+
+def test_what_lies_beside_the_class_folders_is_told(picture_folder):
+    root = picture_folder({".": 2, "a": 1, "b": 1})
+    (root / "README.md").write_text("photos")
+    assert told(open_source(root)) == {"0.png": "a file beside the class folders, and 2 more"}
+    root = picture_folder(
+        {"train": 1, "train/a": 1, "train/b": 1, "val/a": 1, "more/a": 4, "test": 9}, "split"
+    )
+    source = open_source(root)
+    assert told(source) == {
+        "train/0.png": "a file beside the class folders", "more": "a folder beside those of the splits",
+    }  # fmt: skip
+    assert len(source.items) == 3
+
+
+def test_two_folders_for_one_split(picture_folder):
+    root = picture_folder({"train/a": 1, "train/b": 1, "val/a": 1, "valid/a": 1})
+    source = open_source(root)
+    assert len(source.items) == 3
+    assert told(source) == {"valid": "a folder beside those of the splits"}
+
+
+def test_classes_may_be_called_as_splits_where_there_are_none(picture_folder):
+    assert open_source(picture_folder({"dev": 1, "ops": 1, "testing": 1})).classes == (
+        "dev",
+        "ops",
+        "testing",
+    )
 
 
 def test_images_deeper_down_belong_to_their_class_folder(picture_folder):
@@ -135,13 +188,16 @@ def test_suffixes_in_any_case(picture_folder, suffix):
         ({}, "photos holds no images; put them into one folder a class, such as .*photos/cat/1.jpg"),
         ({".": 3}, "photos holds 3 images, but none in a class folder"),
         ({"a": 0, "b": 0}, "photos holds no images"),
-        ({"a": 5}, "photos holds one class, 'a'; a classifier needs at least two folders"),
+        ({"a": 5}, "photos holds one class, 'a'; a classifier needs at least two"),
         ({"a": 5, "b": 0}, "photos holds one class, 'a'"),
         ({"train/a": 5}, "photos holds one class, 'a'"),
         ({"train": 2, "val/a": 2}, "train holds 2 images, but none in a class folder"),
-        ({"train/a": 2, "train/b": 2, "val/a": 1, "val/c": 1}, "val/c/0.png: class 'c' is in val/ but"),
+        (
+            {"train/a": 2, "train/b": 2, "val/a": 1, "val/c": 1},
+            "val/c/0.png: class 'c' is in validation but not in training",
+        ),
         ({"train/a": 2, "train/b": 2, "val": 0}, "photos/val holds no images; without that folder a split"),
-        ({"test/a": 2, "test/b": 2}, "photos holds no images"),
+        ({"test/a": 2, "test/b": 2}, "photos holds only test images, which are never trained on"),
     ],
 )  # fmt: skip
 def test_nothing_to_learn_from_is_said_with_the_remedy(picture_folder, counts, what):
@@ -154,7 +210,7 @@ def test_a_missing_folder_or_a_file_in_its_place(tmp_path):
     with pytest.raises(DataError, match=f"there is no folder {tmp_path}/no; give a folder"):
         open_source(tmp_path / "no")
     (tmp_path / "a.jpg").write_bytes(b"x")
-    with pytest.raises(DataError, match=r"a\.jpg is a file; give a folder"):
+    with pytest.raises(DataError, match=r"a\.jpg is a file of no kind that is known; give a folder"):
         open_source(tmp_path / "a.jpg")
     with pytest.raises(DataError, match=r"a\.jpg/b cannot be opened: Not a directory"):
         open_source(tmp_path / "a.jpg" / "b")
@@ -168,7 +224,7 @@ def test_a_name_that_no_folder_can_have(tmp_path, name):
 
 def test_a_link_that_leads_nowhere_or_to_itself(tmp_path):
     (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
-    with pytest.raises(DataError, match=r"there is no folder .*gone"):
+    with pytest.raises(DataError, match=r"there is no folder .*gone; give"):
         open_source(tmp_path / "gone")
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     with pytest.raises(DataError, match="loop cannot be opened: "):
@@ -192,7 +248,19 @@ def test_links_deeper_down_end(picture_folder):
     (root / "a/again").symlink_to("..", target_is_directory=True)
     (root / "a/x").symlink_to("y")
     (root / "a/y").symlink_to("x")
-    assert len(open_source(root).items) == 3
+    source = open_source(root)
+    assert len(source.items) == 3
+    assert told(source) == {
+        "a/again": "a link to a folder, below a class folder",
+        "a/x": "a file without an image's suffix, and 1 more",
+    }  # fmt: skip
+
+
+def test_a_loop_of_links_among_the_class_folders(picture_folder):
+    root = picture_folder({"a": 1, "b": 1})
+    (root / "x").symlink_to("y")
+    (root / "y").symlink_to("x")
+    assert told(open_source(root)) == {"x": "a file beside the class folders, and 1 more"}
 
 
 def test_a_class_folder_may_be_a_link_elsewhere(picture_folder):

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from goingdeeper.data.sources import folder, hdf5, listing, shards
+from goingdeeper.data.sources import folder, hdf5, listing, parquet, shards
 from goingdeeper.data.sources.digits import digits
 from goingdeeper.data.sources.folder import image_files
 from goingdeeper.data.sources.source import Item, Problem, Source, Split, classes_of, data_files, glyphs
@@ -22,10 +22,14 @@ Opener: TypeAlias = Callable[[Path], Source]
 _FILES: tuple[tuple[Sequence[str], Opener], ...] = (
     (shards.SUFFIXES, shards.open_at),
     (hdf5.SUFFIXES, hdf5.open_at),
+    (parquet.SUFFIXES, parquet.open_at),
 )
 """Kinds of file, one of which, or a folder of which, is a source."""
 
-_HELP = "a folder with one folder of images a class, a list (.csv, .tsv, .jsonl), .tar shards, .h5, or digits"
+_HELP = (
+    "a folder with one folder of images a class, a list (.csv, .tsv, .jsonl), .tar shards, .h5, .parquet, "
+    "or digits"
+)
 
 
 def open_source(

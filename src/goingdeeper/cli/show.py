@@ -200,7 +200,7 @@ def draw_command(
 ) -> None:
     """Draw NETWORK, or the block or stage at ADDRESS as the papers draw it, as an SVG picture."""
     from goingdeeper.drawings.draw import draw
-    from goingdeeper.runs.folder import write_whole
+    from goingdeeper.files import write_whole
 
     with _telling_no_heads():
         picture = draw(_described(network, size, classes, no_heads), address)

@@ -13,10 +13,11 @@ from markupsafe import Markup
 
 from goingdeeper.costs.counts import cost
 from goingdeeper.drawings.draw import draw
+from goingdeeper.files import write_whole
 from goingdeeper.notation import from_data
 from goingdeeper.reports import plots, scores, words
 from goingdeeper.reports.pictures import Shown, thumbnail
-from goingdeeper.runs.folder import RunFolder, write_whole
+from goingdeeper.runs.folder import RunFolder
 from goingdeeper.tables.grid import rounded
 from goingdeeper.tables.table import table
 

@@ -7,9 +7,10 @@ import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from goingdeeper.errors import GoingDeeperError, ResourceError, RunFolderError
+from goingdeeper.files import lock
 from goingdeeper.runs.folder import RunFolder
 
 
@@ -53,7 +54,7 @@ def locked(folder: RunFolder) -> Iterator[None]:
             f"cannot write at {folder.path}: {problem.strerror}; choose another place"
         ) from None
     with (folder.path / ".lock").open("wb") as handle:
-        if not _lock(handle):
+        if not lock(handle):
             raise RunFolderError(
                 f"{folder.path} is being trained by another process; wait for it, or give --out"
             )
@@ -65,16 +66,4 @@ def in_use(folder: RunFolder) -> bool:
     if not file.is_file():
         return False
     with file.open("rb") as handle:
-        return not _lock(handle)
-
-
-def _lock(handle: IO[bytes]) -> bool:
-    try:
-        import fcntl
-    except ImportError:  # not on Windows; there nothing keeps a second process out
-        return True
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+        return not lock(handle)

@@ -19,7 +19,8 @@ from typing import Any
 from safetensors.torch import load, save
 from torch import Tensor
 
-from goingdeeper.runs.folder import replace_folder, room_for, sync_folder
+from goingdeeper.files import room_for, sync_folder
+from goingdeeper.runs.folder import replace_folder
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 
-from goingdeeper.runs.folder import room_for
+from goingdeeper.files import room_for
 from goingdeeper.training.events import EpochEnd, Events, Pace
 
 

@@ -6,6 +6,7 @@ GoingDeeperError            1   a fault of ours, unless a subclass says otherwis
 |   |   `-- ShapeError          two shapes that do not meet, an input that is too small
 |   `-- RunFolderError          a run folder that is missing, in use, or holds something else
 |-- DataError               3   images, labels, or files that cannot be used
+|   `-- StoreError              a prepared store that has changed since it was made
 |-- MissingExtra            4   an optional package is needed; the message is the pip line
 |-- ResourceError           5   disk, memory or device
 |-- GateError               6   something did not prove itself: golden image, audit, parity
@@ -50,6 +51,10 @@ class RunFolderError(UsageError):
 
 class DataError(GoingDeeperError):
     exit_status = 3
+
+
+class StoreError(DataError):
+    pass
 
 
 class MissingExtra(GoingDeeperError):

@@ -356,6 +356,29 @@ def test_an_image_is_scaled_alike_alone_and_in_a_batch(photographs, kind):
     torch.testing.assert_close(alone, together, rtol=0, atol=1e-4 if kind == MAXOUT else 0)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("place", [True, False, (1, -2)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_one_image_is_scaled_as_in_a_batch(photographs, kind, place, dtype):
+    pictures, items = photographs
+    found = prepare_input(kind, pictures, items, SIDE)
+    images = bytes_of(photographs)[:5].astype(dtype)
+    windows: Windows | bool = place if isinstance(place, bool) else False
+    if not isinstance(place, bool):
+        windows = Windows(torch.full((5,), place[0]), torch.full((5,), place[1]), 12)
+    batch = found.normalise(torch.from_numpy(images), windows)
+    alone = torch.empty_like(batch)
+    for number, image in enumerate(images):
+        if not isinstance(place, bool):
+            windows = Windows(torch.tensor([place[0]]), torch.tensor([place[1]]), 12)
+        image.setflags(write=False)
+        found.normalise_one(image, windows, alone[number])
+    if kind == MAXOUT:  # a product of matrices, whose sums may be taken in another order
+        assert torch.allclose(alone, batch, atol=1e-4)
+    else:
+        assert alone.equal(batch)
+
+
 @pytest.mark.parametrize("kind", KINDS, ids=repr)
 def test_whether_crops_come_after_the_scale(photographs, kind):
     found = prepare_input(kind, *photographs, SIDE)

@@ -25,6 +25,7 @@ OTHERS = {
     "augmentation.mixup": ("0.2", 0.2),
     "augmentation.cutmix": ("1", 1.0),
     "augmentation.repeats": ("3", 3),
+    "augmentation.reduced_decoding": ("yes", True),
     "loss.smoothing": ("0", 0.0),
     "head_weights": ("4a:0.5,0.2", (("4a", 0.5), ("*", 0.2))),
     "clip": ("2", 2.0),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from goingdeeper.data import colour, crops, holes, policies
 from goingdeeper.data.crops import Values
 from goingdeeper.data.decode import Pixels, centre
 from goingdeeper.data.order import COLOUR, CROP, CUTOUT, ERASE, FLIP, POLICY, Floats, Visits, Whole, uniforms
-from goingdeeper.data.pictures import Pictures
+from goingdeeper.data.pictures import Pictures, cpus
 from goingdeeper.data.preprocessing import Preprocessing, Windows
 from goingdeeper.recipes.images import Augmentation, Padded, Window
 
@@ -100,25 +101,42 @@ def _from_large(
     flips = mirrored(augmentation, chance)
     draws = chance(CROP, crops.draws_of(crop))
     paint = _painter(augmentation, chance)
-    found = np.empty((len(paths), size, size, 3), np.float32 if augmentation.colour else np.uint8)
-    corners = np.zeros((len(paths), 2), np.int64)
+    found = torch.empty((len(paths), 3, size, size), memory_format=torch.channels_last)
     late = preprocessing.whole  # a mean image is taken off before the mirror
 
     def make(slot: int) -> None:
-        image, corners[slot] = crops.cropped(pictures.large(paths[slot]), crop, size, draws[slot])
+        full = None
+        if augmentation.reduced_decoding:
+            part = partial(crops.divisor, crop=crop, size=size, draws=draws[slot])
+            image, full = pictures.reduced(paths[slot], part)
+        else:
+            image = pictures.large(paths[slot])
+        image, corner = crops.cropped(image, crop, size, draws[slot], full)
         if flips[slot] and not late:
             image = crops.mirror(image)
-        found[slot] = paint(image, slot) if paint else image
+        values = paint(image, slot) if paint else image
+        windows: Windows | bool = False
+        if isinstance(crop, Window):
+            top, left = torch.tensor(corner)[:, None]
+            windows = Windows(top, left, crops.scaled(crop.side, size))
+        preprocessing.normalise_one(values, windows, found[slot])
+        if flips[slot] and late:
+            found[slot] = found[slot].flip(2)
 
-    list(pool.map(make, range(len(paths))))
-    windows: Windows | bool = False
-    if isinstance(crop, Window):
-        tops, lefts = torch.from_numpy(corners).unbind(1)
-        windows = Windows(tops, lefts, crops.scaled(crop.side, size))
-    images = preprocessing.normalise(torch.from_numpy(found), windows)
-    if late:
-        images[torch.from_numpy(flips)] = images[torch.from_numpy(flips)].flip(3)
-    return images
+    share(make, len(paths), pool)
+    return found
+
+
+def share(make: Callable[[int], None], count: int, pool: ThreadPoolExecutor) -> None:
+    """Calls with each of so many numbers, on all threads of a pool; a task for each would cost more."""
+    numbers = iter(range(count))  # which threads can take from at the same time
+
+    def some() -> None:
+        for number in numbers:
+            make(number)
+
+    for task in [pool.submit(some) for _ in range(min(count, cpus()))]:
+        task.result()
 
 
 def _painter(augmentation: Augmentation, chance: Chance) -> Callable[[Pixels, int], Values] | None:

@@ -11,9 +11,8 @@ import torch
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from PIL import Image
-from torch.nn import functional as F
 
-from goingdeeper.data.decode import Pixels, centre, fit
+from goingdeeper.data.decode import Pixels, centre, fit, resize
 from goingdeeper.data.order import Floats, Whole, whole
 from goingdeeper.recipes.images import AreaCrop, Crop, Padded, ScaleJitter, Window
 
@@ -21,6 +20,8 @@ PUBLISHED = 224
 """The input that sides of Window and ScaleJitter are given for."""
 
 Values: TypeAlias = Pixels | NDArray[np.float32]
+
+Large: TypeAlias = Window | ScaleJitter | AreaCrop
 
 Box: TypeAlias = tuple[int, int, int, int]
 """Top, left, height, width."""
@@ -53,24 +54,42 @@ def scaled(side: float, size: int) -> int:
     return max(size, round(side * size / PUBLISHED))
 
 
+def divisor(height: int, width: int, crop: Large, size: int, draws: Floats) -> int:
+    """8, 4, 2 or 1: an image decoded at this part of its size still has a pixel for each of the crop's."""
+    if isinstance(crop, AreaCrop):
+        box = area_box(height, width, crop, draws[1:])
+        there, needed = min(box[2:] if box else (height, width)), size
+    else:
+        there, needed = min(height, width), _side(crop, size, draws)
+    return next(by for by in (8, 4, 2, 1) if there >= by * needed or by == 1)
+
+
+def _side(crop: Window | ScaleJitter, size: int, draws: Floats) -> int:
+    """What the shorter side of the image is brought to."""
+    if isinstance(crop, Window):
+        return scaled(crop.side, size)
+    low, high = scaled(crop.low, size), scaled(crop.high, size)
+    return low + int(whole(draws[2], high - low + 1))
+
+
 def cropped(
-    image: Pixels, crop: Window | ScaleJitter | AreaCrop, size: int, draws: Floats
+    image: Pixels, crop: Large, size: int, draws: Floats, full: tuple[int, int] | None = None
 ) -> tuple[Pixels, tuple[int, int]]:
     """(size, size, 3): a random part of the image; and where it lies in the central square, for a Window.
 
-    draws: `draws_of(crop)` numbers in [0, 1).
+    draws: `draws_of(crop)` numbers in [0, 1). full: height and width of the image that this is a reduced
+    copy of.
     """
     if isinstance(crop, AreaCrop):
-        box = area_box(image.shape[0], image.shape[1], crop, draws[1:])
+        height, width = full or image.shape[:2]
+        box = area_box(height, width, crop, draws[1:])
         if box is None:
             return centre(fit(image, size), size), (0, 0)
+        if image.shape[:2] != (height, width):
+            box = _reduced(box, (height, width), image.shape[:2], size)
         method = RESIZES[int(draws[0] * len(RESIZES))] if crop.any_resize else None
         return resized(image, box, size, method), (0, 0)
-    if isinstance(crop, ScaleJitter):
-        low, high = scaled(crop.low, size), scaled(crop.high, size)
-        side = low + int(whole(draws[2], high - low + 1))
-    else:
-        side = scaled(crop.side, size)
+    side = _side(crop, size, draws)
     image = fit(image, side)
     if isinstance(crop, Window) and crop.square:
         image = centre(image, side)
@@ -93,9 +112,23 @@ def area_box(height: int, width: int, crop: AreaCrop, draws: Floats) -> Box | No
         if swap < 0.5 and not crop.logarithmic:
             w, h = h, w
         if w <= width and h <= height:
-            top, left = whole(draws[-2:], np.array([height - h + 1, width - w + 1]))
-            return int(top), int(left), h, w
+            top, left = draws[-2:].tolist()
+            return (
+                min(int(top * (height - h + 1)), height - h),
+                min(int(left * (width - w + 1)), width - w),
+                h,
+                w,
+            )
     return (0, 0, height, width) if crop.otherwise == "whole" else None
+
+
+def _reduced(box: Box, full: tuple[int, int], copy: tuple[int, int], size: int) -> Box:
+    """A box of an image in a copy of another height and width; not smaller than the crop by rounding."""
+    places, sides = [], []
+    for place, side, whole_side, copy_side in zip(box[:2], box[2:], full, copy, strict=True):
+        sides.append(max(size, round(side * copy_side / whole_side)))
+        places.append(min(round(place * copy_side / whole_side), copy_side - sides[-1]))
+    return places[0], places[1], sides[0], sides[1]
 
 
 RESIZES = (
@@ -114,9 +147,7 @@ def resized(image: Pixels, box: Box, size: int, method: Image.Resampling | None 
         return part
     if method is not None:
         return np.asarray(Image.fromarray(part).resize((size, size), method))
-    planes = torch.from_numpy(np.require(part, requirements=("C", "W"))).permute(2, 0, 1)[None]
-    found = F.interpolate(planes, (size, size), mode="bilinear", antialias=True, align_corners=False)
-    return found[0].permute(1, 2, 0).contiguous().numpy()
+    return resize(part, size, size)
 
 
 def mirror(image: Pixels) -> Pixels:

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from goingdeeper.data.crops import most
-from goingdeeper.data.decode import Pixels, fit
+from goingdeeper.data.decode import Pixels, decode_reduced, fit
 from goingdeeper.data.sources import Item, Problem, Source
-from goingdeeper.errors import DataError
+from goingdeeper.errors import DataError, StoreError
 from goingdeeper.recipes.images import Crop, Padded
 
 FITTED = Padded()
@@ -67,6 +67,20 @@ class Pictures:
         """The image that training crops from: as it was stored, or fitted to `most`."""
         kept = self._whole.get(path)
         return kept if kept is not None else no_larger(self._source.read(path), self.most)
+
+    def reduced(self, path: str, divisor: Callable[[int, int], int]) -> tuple[Pixels, tuple[int, int]]:
+        """The image that training crops from, decoded at a part of its size as `decode_reduced` does, and the
+        height and width that it has.
+
+        Memory serves only where the outcome is the same: what may be reduced, or was, is decoded again.
+        """
+        kept = self._whole.get(path)
+        if kept is not None and min(kept.shape[:2]) < min(self.most, 2 * self.size):
+            return kept, kept.shape[:2]
+        if self._source.content is None:
+            pixels = self._source.read(path)
+            return pixels, pixels.shape[:2]
+        return decode_reduced(self._source.content(path), f"{self._source.location}/{path}", divisor)
 
     def read(self, paths: Sequence[str], pool: ThreadPoolExecutor) -> list[Pixels]:
         """Several at a time; decoding leaves Python's lock, so threads share the work."""
@@ -122,7 +136,7 @@ def survey(
         listed = "; ".join(p.problem for p in problems if p.action == "left out" and p.path not in digests)
         raise DataError(
             f"{bad} of {total} images cannot be read, over the {100 * bad_share:g} % that may be left out "
-            f"(in training, --set bad_share=0.05 allows 5 %); repair or remove them: {_shortened(listed)}"
+            f"(in training, --set bad_share=0.05 allows 5 %); repair or remove them: {shortened(listed)}"
         )
     return Survey(digests, sizes, tuple(problems), Pictures(source, size, resident, largest, whole))
 
@@ -143,6 +157,8 @@ def _look(source: Source, size: int, crop: Crop) -> Iterator[tuple[Item, _Look |
     def look(item: Item) -> _Look | DataError:
         try:
             pixels = source.read(item.path)
+        except StoreError:  # no fault of the image's: what else of the store has changed is not known
+            raise
         except DataError as problem:
             return problem
         except OSError as problem:
@@ -176,5 +192,6 @@ def _free_memory() -> int:
         return 2 << 30
 
 
-def _shortened(text: str, limit: int = 300) -> str:
+def shortened(text: str, limit: int = 300) -> str:
+    """A list with semicolons, cut after one of them."""
     return text if len(text) <= limit else text[:limit].rsplit("; ", 1)[0] + "; ..."

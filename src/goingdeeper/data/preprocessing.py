@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -120,6 +121,24 @@ class Preprocessing:
             return planes
         flat = planes.flatten(1) @ self.whiten.to(values.device)
         return flat.view(planes.shape).contiguous(memory_format=torch.channels_last)
+
+    def normalise_one(
+        self, pixels: NDArray[np.uint8] | NDArray[np.float32], windows: Windows | bool, out: Tensor
+    ) -> None:
+        """As `normalise`, to the bit, of one image. pixels: (H, W, 3). out: (3, H, W), channels last.
+
+        While the image is in the processor's cache, in a sixth of the time that each of a whole batch takes;
+        and with numpy, as torch would start threads of its own from each of the loader's.
+        """
+        if self.contrast or self.whiten is not None:
+            values = np.require(pixels, requirements=("C", "W"))
+            out.copy_(self.normalise(torch.from_numpy(values)[None], windows)[0])
+            return
+        factor, offset = self._row(windows, pixels.shape[:2], torch.device("cpu"))
+        rows = out.permute(1, 2, 0).flatten(1).numpy()[None]
+        rows[...] = pixels.reshape(rows.shape)
+        rows *= factor.numpy()
+        rows -= offset.numpy()
 
     def views(self, fitted: Sequence[Pixels]) -> Tensor:
         """The single central crop of fitted images, as the network wants them."""

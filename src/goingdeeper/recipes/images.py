@@ -165,6 +165,8 @@ class Augmentation:
     share of the images that lose a rectangle (random erasing). cutout: side of a square that is set to the
     mean, as a share of the size. mixup, cutmix: alpha of the beta distribution that images of a batch are
     mixed with; where both are given, half of the batches each. repeats: versions of each image in a batch.
+    reduced_decoding: a JPEG is decoded at 1/2, 1/4 or 1/8 of its size where its crop still has a pixel for
+    each of the input's; faster for photographs of several megapixels, and not the same pixels.
     """
 
     crop: Crop = Padded()
@@ -177,3 +179,4 @@ class Augmentation:
     mixup: float = 0.0
     cutmix: float = 0.0
     repeats: int = 1
+    reduced_decoding: bool = False

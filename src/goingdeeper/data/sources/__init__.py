@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from goingdeeper.data.sources import cifar, folder, hdf5, listing, parquet, shards
+from goingdeeper.data.sources import cifar, folder, hdf5, listing, parquet, shards, store
 from goingdeeper.data.sources.digits import digits
 from goingdeeper.data.sources.folder import image_files
 from goingdeeper.data.sources.source import Item, Problem, Source, Split, classes_of, data_files, glyphs
@@ -28,7 +28,7 @@ _FILES: tuple[tuple[Sequence[str], Opener], ...] = (
 
 _HELP = (
     "a folder with one folder of images a class, a list (.csv, .tsv, .jsonl), .tar shards, .h5, .parquet, "
-    "a folder of CIFAR's batches, or digits"
+    "a folder of CIFAR's batches, a prepared store, or digits"
 )
 
 
@@ -68,6 +68,8 @@ def _opener(root: Path) -> Opener:
         raise DataError(f"{root} is a file of no kind that is known; give {_HELP}")
     if not stat.S_ISDIR(mode):
         raise DataError(f"{root} is neither a folder nor a regular file; give {_HELP}")
+    if store.is_store(root):
+        return store.open_at
     if cifar.is_at(root):
         return cifar.open_at
     for suffixes, opener in _FILES:

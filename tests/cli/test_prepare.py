@@ -1,0 +1,119 @@
+"""`deeper prepare`: a store from the command line, its refusals, and what takes it."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+@pytest.fixture
+def photos(tmp_path, monkeypatch):
+    """Forty photographs of 40x30 in two classes that are easy to tell apart, under the working folder."""
+    monkeypatch.chdir(tmp_path)
+    random = np.random.default_rng(0)
+    for name, low in (("dark", 0), ("light", 150)):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number in range(20):
+            pixels = random.integers(low, low + 100, (30, 40, 3), np.uint8)
+            Image.fromarray(pixels).resize((400, 300)).save(tmp_path / "photos" / name / f"{number}.jpg")
+    return tmp_path / "photos"
+
+
+def test_it_tells_what_it_made_and_what_comes_next(deeper, photos):
+    done = deeper("prepare", "photos", "-o", "a store", "--side", "64", "--quality", "80")
+    assert (done.status, done.err) == (0, "")
+    first, after = done.out.splitlines()
+    size = (photos.parent / "a store/shard-00000.tar").stat().st_size
+    assert first == f"a store · 40 images, 2 classes · 1 shard, {size / 1e6:,.1f} MB"
+    assert after == "next:  deeper train 'a store'"
+    with tarfile.open("a store/shard-00000.tar") as shard:
+        picture = Image.open(shard.extractfile(shard.getmembers()[0]))
+        assert picture.size == (85, 64)
+        assert picture.quantization[0][0] == 6  # 40 % of the standard's 16
+    assert deeper("prepare", "photos", "-o", "a store", "--side", "64", "--quality", "80").out == done.out
+
+
+def test_json(deeper, photos):
+    (photos / "dark/odd.jpg").write_bytes(b"<html>")
+    done = deeper("prepare", "photos", "-o", "store", "--raw", "--bad-share", "0.1", "--json")
+    assert done.status == 0
+    found = json.loads(done.out)
+    (failed,) = found.pop("failed")
+    assert (failed["path"], failed["action"]) == ("dark/odd.jpg", "left out")
+    assert "left out: " in done.err and "odd.jpg is not an image" in done.err
+    size = (photos.parent / "store/shard-00000.tar").stat().st_size
+    assert found == {
+        "schema": 1, "store": "store", "images": 40, "classes": 2, "shards": 1, "bytes": size,
+    }  # fmt: skip
+    assert size > 40 * 256 * 341 * 3
+
+
+def test_verify(deeper, photos):
+    deeper("prepare", "photos", "-o", "store")
+    assert deeper("prepare", "--verify", "store").out.startswith("whole: store · 40 images, 2 classes")
+    assert json.loads(deeper("prepare", "--verify", "store", "--json").out)["images"] == 40
+    with open("store/shard-00000.tar", "r+b") as shard:  # noqa: PTH123
+        shard.seek(5000)
+        byte = shard.read(1)
+        shard.seek(5000)
+        shard.write(bytes([byte[0] ^ 1]))
+    assert "shard-00000.tar is damaged at dark/" in deeper("prepare", "--verify", "store").refusal(3)
+    for verb in (("train", "store", "--epochs", "1"), ("prepare", "store", "-o", "another")):
+        assert "shard-00000.tar is damaged at dark/" in deeper(*verb).refusal(3)
+    assert "photos is not a store" in deeper("prepare", "--verify", "photos").refusal(3)
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        (("photos",), 2, "give -o STORE"),
+        (("photos", "-o", "store", "--verify"), 2, "give -o STORE"),
+        (("photos", "-o", "store", "--raw", "--quality", "80"), 2, "leave out --quality"),
+        (("photos", "-o", "store", "--quality", "101"), 2, "quality"),
+        (("photos", "-o", "store", "--side", "0"), 2, "side"),
+        (("nowhere", "-o", "store"), 3, "there is no folder nowhere"),
+        (("photos", "-o", "photos/store"), 2, "lies in the folder of the images"),
+        (("photos", "-o", "file"), 2, "file is a file"),
+        (("photos", "-o", "other"), 2, "other is there already and is not a store"),
+        (("photos", "-o", "file/store"), 5, "file/store"),
+    ],
+)
+def test_refusals(deeper, photos, words, status, said):
+    (photos.parent / "file").write_text("mine")
+    (photos.parent / "other").mkdir()
+    (photos.parent / "other/a.txt").write_text("mine")
+    assert said in deeper("prepare", *words).refusal(status)
+    assert not (photos.parent / "store").exists()
+
+
+def test_ctrl_c_says_how_it_goes_on(deeper, photos, monkeypatch):
+    from goingdeeper.data import store
+
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "_member", stop)
+        done = deeper("prepare", "photos", "-o", "store")
+    assert "interrupted; finished shards are kept, and the same command goes on" in done.refusal(130)
+    assert "is an unfinished store; run the same `deeper prepare`" in deeper("train", "store").refusal(3)
+    assert "is an unfinished store" in deeper("prepare", "--verify", "store").refusal(3)
+    assert deeper("prepare", "photos", "-o", "store").status == 0
+
+
+def test_a_store_is_trained_on_and_scored_like_its_folder(deeper, photos):
+    """Uncompressed and not made smaller, its images are the same: so are weights and scores, to the bit."""
+    deeper("prepare", "photos", "-o", "store", "--raw", "--side", "300")
+    told = {}
+    for images in ("photos", "store"):
+        words = ("--epochs", "1", "--batch", "8", "--size", "16", "--model", "cifar-resnet-20-a")
+        done = deeper("train", images, *words, "--out", f"run-{images}", "--json")
+        assert done.status == 0, done
+        weights = (photos.parent / f"run-{images}/model/model.safetensors").read_bytes()
+        scored = deeper("evaluate", f"run-{images}", images, "--json")
+        told[images] = weights, json.loads(done.out)["best"], json.loads(scored.out)
+    assert told["photos"] == told["store"]

@@ -1,0 +1,256 @@
+"""Reading a prepared store: the same images by any thread and machine, and no byte that has changed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from goingdeeper.data.pictures import survey
+from goingdeeper.data.sources import Item, open_source
+from goingdeeper.data.sources.folder import folder
+from goingdeeper.data.store import Form, prepare
+from goingdeeper.errors import DataError, StoreError
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("data") / "photos"
+    random = np.random.default_rng(0)
+    for number in range(12):
+        place = root / ("train", "val")[number % 4 == 3] / ("cat", "ключ ☃")[number % 2 or number // 2 % 2]
+        place.mkdir(parents=True, exist_ok=True)
+        pixels = random.integers(0, 256, (70 + number, 90, 3), np.uint8)
+        Image.fromarray(pixels).resize((90, 120)).save(place / f"{number} ☃.png")
+    return root
+
+
+@pytest.fixture(scope="module")
+def stores(photos) -> dict[str, Path]:
+    found = {}
+    for name, form in {"jpeg": Form(side=80), "raw": Form(side=1000, raw=True)}.items():
+        found[name] = photos.parent / name
+        prepare(folder(photos, "photos", 2), found[name], form, shard_bytes=100_000)
+    return found
+
+
+@pytest.fixture
+def raw(stores, tmp_path) -> Path:
+    shutil.copytree(stores["raw"], tmp_path / "raw")
+    return tmp_path / "raw"
+
+
+def test_the_same_images_under_the_same_paths_classes_and_splits(photos, stores):
+    plain = open_source(photos)
+    for path in stores.values():
+        found = open_source(path)
+        assert found.items == plain.items
+        assert (found.classes, found.oriented) == (plain.classes, plain.oriented)
+        assert (found.name, found.location) == (path.name, str(path))
+        assert {item.split for item in found.items} == {"train", "val"}
+
+
+def test_uncompressed_pixels_are_those_of_the_files(photos, stores):
+    found = open_source(stores["raw"])
+    for item in found.items:
+        expected = np.asarray(Image.open(photos / item.path))
+        pixels = found.read(item.path)
+        assert np.array_equal(pixels, expected)
+        assert pixels.flags.writeable and pixels.flags.c_contiguous
+        assert found.size(item.path) == (90, 120)
+    whole, plain = survey(found, 64), survey(open_source(photos), 64)
+    assert whole.digests == plain.digests and whole.sizes == plain.sizes
+
+
+def test_jpegs_are_read_as_pillow_reads_them(stores, tmp_path):
+    found = open_source(stores["jpeg"])
+    for item in found.items:
+        (tmp_path / "a.jpg").write_bytes(found.content(item.path))
+        image = Image.open(tmp_path / "a.jpg")
+        assert found.size(item.path) == image.size == (80, 107)
+        assert np.array_equal(found.read(item.path), np.asarray(image))
+
+
+def test_threads_share_a_store(stores):
+    found = open_source(stores["raw"])
+    paths = [item.path for item in found.items] * 50
+    alone = {path: found.read(path) for path in paths[:12]}
+    with ThreadPoolExecutor(8) as pool:
+        for path, pixels in zip(paths, pool.map(found.read, paths), strict=True):
+            assert np.array_equal(pixels, alone[path])
+
+
+def test_nothing_is_written_where_nothing_can_be(raw):
+    for file in raw.iterdir():
+        file.chmod(0o444)
+    raw.chmod(0o555)
+    before = {file: file.stat().st_mtime_ns for file in (raw, *raw.iterdir())}
+    assert len(survey(open_source(raw), 8).digests) == 12
+    assert {file: file.stat().st_mtime_ns for file in (raw, *raw.iterdir())} == before
+    raw.chmod(0o755)
+
+
+def test_classes_of_a_model_are_matched_by_name(stores):
+    found = open_source(stores["jpeg"], ("x", "ключ ☃", "cat"))
+    assert found.classes == ("x", "ключ ☃", "cat")
+    with pytest.raises(DataError, match="the model has no class 'ключ ☃'"):
+        open_source(stores["jpeg"], ("cat", "dog"))
+
+
+def test_one_class_is_enough_to_be_scored_on_and_not_to_train(photos, tmp_path):
+    source = folder(photos, "photos", 2)
+    items = tuple(replace(item, split=None) for item in source.items if item.label == "cat")
+    prepare(replace(source, items=items, classes=("cat",)), tmp_path / "one", Form())
+    with pytest.raises(DataError, match="holds one class, 'cat'"):
+        open_source(tmp_path / "one")
+    assert open_source(tmp_path / "one", ("cat", "dog")).items == items
+
+
+# Damage
+
+
+def rows(root: Path, number: int) -> list[list[object]]:
+    return json.loads((root / f"shard-{number:05}.json").read_text())["images"]
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_a_flipped_bit_is_found_when_its_image_is_read_and_ends_the_survey(raw, number):
+    """One of twelve images, of which one may be unreadable elsewhere."""
+    shard = raw / f"shard-{number:05}.tar"
+    path, _, _, offset, length, *_ = rows(raw, number)[1]
+    data = bytearray(shard.read_bytes())
+    data[offset + length // 2] ^= 16
+    shard.write_bytes(data)
+    source = open_source(raw)
+    expected = rf"shard-{number:05}\.tar is damaged at {path}, bytes {offset:,} to {offset + length:,}; make"
+    with pytest.raises(StoreError, match=expected):
+        source.read(path)
+    with pytest.raises(StoreError, match=expected):
+        survey(source, 8, bad_share=0.5)
+    assert source.read(rows(raw, number)[0][0]).shape == (120, 90, 3)
+
+
+@pytest.mark.parametrize("left", [0, 1, 40_000, -1])
+def test_a_truncated_shard_is_found_when_the_store_is_opened(raw, left):
+    shard = raw / "shard-00001.tar"
+    data = shard.read_bytes()
+    shard.write_bytes(data[:left])
+    first = rows(raw, 1)[0 if left in (0, 1) else 1][0]
+    gone = rf", from {first} on" if left >= 0 else ""
+    with pytest.raises(
+        DataError, match=rf"shard-00001\.tar has .* bytes of {len(data):,}{gone}; make the store"
+    ):
+        open_source(raw)
+
+
+def test_a_shard_that_is_truncated_while_it_is_read(raw):
+    source = open_source(raw)
+    path, _, _, offset, *_ = rows(raw, 2)[1]
+    os.truncate(raw / "shard-00002.tar", offset + 100)
+    with pytest.raises(StoreError, match=rf"shard-00002\.tar is truncated at {path}, byte {offset + 100:,}"):
+        source.read(path)
+    (raw / "shard-00002.tar").unlink()
+    with pytest.raises(StoreError, match=rf"shard-00002\.tar cannot be read at {path}: No such file"):
+        source.read(path)
+
+
+def test_a_missing_shard_or_index_is_named(raw):
+    for name in ("shard-00001.tar", "shard-00002.json"):
+        content = (raw / name).read_bytes()
+        (raw / name).unlink()
+        with pytest.raises(DataError, match=f"{name} cannot be read: No such file"):
+            open_source(raw)
+        (raw / name).write_bytes(content)
+    assert open_source(raw)
+
+
+@pytest.mark.parametrize("place", range(5, 290, 41))
+def test_a_changed_index_is_found(raw, place):
+    index = raw / "shard-00000.json"
+    data = bytearray(index.read_bytes())
+    data[place] ^= 1
+    index.write_bytes(data)
+    with pytest.raises(DataError, match=r"shard-00000\.json is damaged; make the store again"):
+        open_source(raw)
+
+
+RECORD = {
+    "schema": 1, "shards": [], "classes": ["a"], "oriented": True, "problems": [], "images": 0, "made": {}
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\xff\xfe", b"[]", b"null", b"7", b'{"schema": 1}', b"[" * 100_000]
+    + [
+        json.dumps(RECORD | change).encode()
+        for change in (
+            {"shards": {}}, {"shards": [7]}, {"shards": [{}]}, {"classes": []}, {"classes": [7]},
+            {"images": 1}, {"oriented": 1}, {"problems": [7]}, {"problems": [["a", "b"]]}, {"made": None},
+        )
+    ],
+    ids=range(17),
+)  # fmt: skip
+def test_a_damaged_record_is_named(tmp_path, content):
+    (tmp_path / "store.json").write_bytes(content)
+    with pytest.raises(DataError, match=r"store\.json is damaged: .*; make the store again") as caught:
+        open_source(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_store_of_another_version_is_named(raw):
+    record = json.loads((raw / "store.json").read_text())
+    (raw / "store.json").write_text(json.dumps({**record, "schema": 2}))
+    with pytest.raises(DataError, match="is a store of another version"):
+        open_source(raw)
+
+
+ROW = ["cat/a", "cat", None, 512, 100, 8, 8, 1]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [[*ROW, 1], ROW[:-1], "cat", [7, *ROW[1:]], ["a", "mouse", *ROW[2:]], ["a", "cat", "other", *ROW[3:]],
+     [*ROW[:3], -1, *ROW[4:]], [*ROW[:4], 10**9, *ROW[5:]], [*ROW[:3], 1.5, *ROW[4:]],
+     [*ROW[:3], True, *ROW[4:]], [*ROW[:5], 2**70, 8, 1]],
+    ids=range(11),
+)  # fmt: skip
+def test_an_index_made_by_someone_else_is_checked(raw, row):
+    """Its sha256 fits: not damage, but malice."""
+    record = json.loads((raw / "store.json").read_text())
+    content = json.dumps({"images": [row]}).encode()
+    (raw / "shard-00000.json").write_bytes(content)
+    record["classes"] = ["cat", "dog"]
+    record["shards"] = [
+        {**record["shards"][0], "images": 1, "index_sha256": hashlib.sha256(content).hexdigest()}
+    ]
+    record["images"] = 1
+    (raw / "store.json").write_text(json.dumps(record))
+    with pytest.raises(DataError, match=r"shard-00000\.json is damaged: "):
+        open_source(raw)
+
+
+@pytest.mark.parametrize("size", [(8, 9), (1, 1), (0, 0), (10**6, 10**6)])
+def test_sizes_that_do_not_fit_the_pixels_are_refused(raw, size):
+    record = json.loads((raw / "store.json").read_text())
+    index = json.loads((raw / "shard-00000.json").read_text())
+    index["images"][0][5:7] = size
+    content = json.dumps(index).encode()
+    (raw / "shard-00000.json").write_bytes(content)
+    record["shards"][0]["index_sha256"] = hashlib.sha256(content).hexdigest()
+    (raw / "store.json").write_text(json.dumps(record))
+    path = index["images"][0][0]
+    with pytest.raises(StoreError, match=rf"{path} is no image of {size[0]}x{size[1]}"):
+        open_source(raw).read(path)
+
+
+def test_items_of_a_store_are_plain(stores):
+    assert open_source(stores["jpeg"]).items[0] == Item("train/cat/0 ☃.png", "cat", "train")

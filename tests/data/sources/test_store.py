@@ -16,7 +16,6 @@ from PIL import Image
 
 from goingdeeper.data.pictures import survey
 from goingdeeper.data.sources import Item, open_source
-from goingdeeper.data.sources.folder import folder
 from goingdeeper.data.store import Form, prepare
 from goingdeeper.errors import DataError, StoreError
 
@@ -38,7 +37,7 @@ def stores(photos) -> dict[str, Path]:
     found = {}
     for name, form in {"jpeg": Form(side=80), "raw": Form(side=1000, raw=True)}.items():
         found[name] = photos.parent / name
-        prepare(folder(photos, "photos", 2), found[name], form, shard_bytes=100_000)
+        prepare(open_source(photos), found[name], form, shard_bytes=100_000)
     return found
 
 
@@ -106,7 +105,7 @@ def test_classes_of_a_model_are_matched_by_name(stores):
 
 
 def test_one_class_is_enough_to_be_scored_on_and_not_to_train(photos, tmp_path):
-    source = folder(photos, "photos", 2)
+    source = open_source(photos)
     items = tuple(replace(item, split=None) for item in source.items if item.label == "cat")
     prepare(replace(source, items=items, classes=("cat",)), tmp_path / "one", Form())
     with pytest.raises(DataError, match="holds one class, 'cat'"):

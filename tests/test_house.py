@@ -15,7 +15,7 @@ ROOT = Path(goingdeeper.__file__).parent
 ROOMS = [
     "version", "errors", "files", "layers", "shapes", "trace", "notation", "edits", "catalogue", "published",
     "costs", "tables", "drawings", "comparisons", "recipes",
-    "nn", "data", "runs", "evaluation", "training", "prediction", "reports", "api", "__init__",
+    "nn", "data", "runs", "evaluation", "training", "prediction", "reports", "checks", "api", "__init__",
     "cli", "__main__",
 ]  # fmt: skip
 TORCH_FREE = ROOMS[: ROOMS.index("nn")]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from goingdeeper.version import __version__
 
 if TYPE_CHECKING:
-    from goingdeeper.api import Run, evaluate, load, report, train
+    from goingdeeper.api import Run, check, evaluate, load, report, train
     from goingdeeper.catalogue import names as list_models
     from goingdeeper.catalogue import network
     from goingdeeper.comparisons.audit import audit
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Run": "api",
+    "check": "api",
     "evaluate": "api",
     "load": "api",
     "report": "api",
@@ -52,6 +53,7 @@ __all__ = [
     "__version__",
     "audit",
     "build",
+    "check",
     "cost",
     "create_model",
     "diff",

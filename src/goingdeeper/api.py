@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from goingdeeper.checks.health import Health, examine
+from goingdeeper.checks.labels import suspects
+from goingdeeper.checks.page import page
 from goingdeeper.data.decode import Pixels, png
 from goingdeeper.data.sources import Problem, Source, open_source
 from goingdeeper.errors import DataError, UsageError
 from goingdeeper.evaluation.evaluate import Side
 from goingdeeper.evaluation.evaluate import evaluate as _evaluate
 from goingdeeper.evaluation.scores import Score
+from goingdeeper.files import write_whole
 from goingdeeper.prediction.predictor import Answer, Failure, expand
 from goingdeeper.prediction.predictor import predict as _predict
 from goingdeeper.reports.report import write_report
@@ -103,6 +107,8 @@ def train(
     fold: str | None = None,
     test_share: float = 0.0,
     tensorboard: bool = False,
+    exclude: PathLike | None = None,
+    group: bool | None = None,
     settings: Mapping[str, object] | None = None,
     out: PathLike | None = None,
     events: Events | None = None,
@@ -116,7 +122,8 @@ def train(
     init_seed: of the initial weights alone. split_seed: of the images held out, the same for all seeds.
     split: a run whose sides are taken. fold: "2/5" holds out the second of five parts. test_share: of the
     images, for a test set that training never sees and `evaluate(..., split="test")` scores.
-    tensorboard: curves in the run folder for it, too; an extra.
+    tensorboard: curves in the run folder for it, too; an extra. exclude: a list of images to leave out, as
+    `check` writes it. group: images that are nearly the same stay on one side of a split that is drawn.
     settings: recipe fields by name, such as {"rate": 0.05, "flip": False}. An unfinished run of the same
     settings and images goes on. Raises DataError for unusable images, UsageError for unknown names.
     """
@@ -141,11 +148,41 @@ def train(
         fold=fold,
         test_share=test_share,
         tensorboard=tensorboard,
+        exclude=_path(exclude),
+        group=group,
         settings=tuple((key, str(value)) for key, value in (settings or {}).items()),
     )
     folder = _train(wishes, Path(out) if out is not None else None, events)
     report(folder.path)
     return load(folder.path)
+
+
+def check(
+    source: PathLike,
+    *,
+    out: PathLike | None = None,
+    run: Run | PathLike | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Health:
+    """What is wrong with the images at a location, those of test/ too, and their numbers.
+
+    out: a folder for check.html, with pictures, and exclude.txt. run: also finds the labels that a trained
+    run doubts. progress: called with (images done, images in all). Raises DataError where there is nothing
+    to read, or for a class that the run does not know.
+    """
+    model = (run if isinstance(run, Run) else load(run)).model if run is not None else None
+    health, collection, seen = examine(source, progress)
+    if model is not None:
+        items = [item for item in collection.source.items if item.path in seen.looks]
+        health = replace(health, suspects=suspects(model, collection.source, items, progress))
+    if out is not None:
+        folder = Path(out)
+        text = page(health, collection.source)
+        folder.mkdir(parents=True, exist_ok=True)
+        # File names that are not Unicode arrive as lone surrogates, which UTF-8 cannot hold.
+        write_whole(folder / "exclude.txt", health.exclude_list().encode("utf-8", "backslashreplace"))
+        write_whole(folder / "check.html", text.encode("utf-8", "backslashreplace"))
+    return health
 
 
 def load(path: PathLike) -> Run:

@@ -171,7 +171,8 @@ def test_whatever_the_classes_and_copies(counts, copies, seed):
         found = divide(source, digests, Holding(seed))
     except DataError:
         # Every class has, apart from copies, one image of its own.
-        first = {digests[item.path]: item.label for item in reversed(source.items)}
+        by_class = sorted(source.items, key=lambda item: item.label, reverse=True)
+        first = {digests[item.path]: item.label for item in by_class}
         assert max(Counter(first.values()).values()) == 1
         return
     train, val = ({digests[item.path] for item in side} for side in (found.train, found.val))
@@ -244,3 +245,45 @@ def test_no_split_is_drawn_of_images_that_come_with_one(holding):
     items = [Item(f"{side}/{label}", label, side) for label in "ab" for side in ("train", "val")]
     with pytest.raises(UsageError, match="made comes with a split; leave out --split, --fold"):
         divide(source_of(items), {item.path: item.path for item in items}, holding)
+
+
+@pytest.mark.parametrize("how", [{}, {"fold": (2, 4)}, {"test_share": 0.3}])
+def test_images_that_are_alike_stay_on_one_side(how):
+    source, digests = made({"a": 60, "b": 60})
+    groups = {f"a/{n}.png": f"a/{n % 5}.png" for n in range(25)}
+    groups |= {"b/7.png": "b/7.png", "b/8.png": "b/7.png"}
+    sides = set()
+    for seed in range(6):
+        found = divide(source, digests, Holding(seed, **how), groups)
+        assert found.alike == 27 and found.duplicates == 0
+        val = {item.path for item in (found.test if "test_share" in how else found.val)}
+        for group in set(groups.values()):
+            members = {path for path, name in groups.items() if name == group}
+            assert members <= val or not members & val
+            sides.add((group, members <= val))
+    assert len(sides) > 6  # each side is drawn for some of them
+    assert divide(source, digests, Holding(), {}) == divide(source, digests, Holding())
+
+
+def test_a_class_of_alike_images_still_has_some_held_out():
+    source, digests = made({"a": 10, "b": 40})
+    found = divide(source, digests, Holding(), dict.fromkeys(list(digests)[:12], "a/0.png"))
+    assert Counter(item.label for item in found.val)["a"] == 2
+
+
+def test_a_given_split_is_kept_and_images_alike_in_both_are_named():
+    items = [Item(f"train/{label}/{n}", label, "train") for label in "ab" for n in range(4)]
+    items += [Item(f"val/{label}/{n}", label, "val") for label in "ab" for n in range(2)]
+    groups = dict.fromkeys(("train/a/2", "val/a/1", "val/b/0"), "g") | {"train/b/0": "h", "train/b/1": "h"}
+    found = divide(source_of(items), {item.path: item.path for item in items}, Holding(), groups)
+    assert len(found.train) == 8
+    (problem,) = found.problems
+    assert (problem.path, problem.action) == ("train/a/2", "kept")
+    assert problem.problem == "nearly the same image as val/a/1, of validation"
+
+
+def test_groups_that_leave_too_few_for_the_folds_are_parted():
+    source, digests = made({"a": 9, "b": 9})
+    groups = dict.fromkeys([f"a/{n}.png" for n in range(7)], "a/0.png")
+    found = divide(source, digests, Holding(fold=(1, 5)), groups)
+    assert Counter(item.label for item in found.val)["a"] in (1, 2)

@@ -24,6 +24,7 @@ VERBS = {
     "audit": ("audit", "Compare what the papers print with what is exact."),
     "diff": ("diff", "Compare two networks, or two blocks, layer by layer."),
     "recipes": ("recipes", "List the recipes for training, or one with all its settings."),
+    "check": ("check", "Say what is wrong with a collection of images, before training."),
     "prepare": ("prepare", "Make images small once, in a store that loads several times faster."),
     "train": ("train", "Train a classifier on a folder of images."),
     "evaluate": ("use", "Score a trained run on labelled images."),

@@ -53,6 +53,12 @@ def _settings(
 @click.option("--time", metavar="TIME", help="A budget such as 10m or 1h30m, instead of --epochs.")
 @click.option("--from", "from_run", metavar="RUN", help="Go on from the weights of this run.")
 @click.option("--teacher", metavar="RUN", help="A run to learn from, where the recipe does.")
+@click.option(
+    "--group/--no-group",
+    default=None,
+    help="Keep images that are nearly the same on one side.  [default: no-group]",
+)
+@click.option("--exclude", metavar="LIST", help="Images to leave out, as `deeper check --out` lists them.")
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder; otherwise a new one in runs/.")
 @click.option(
     "--set",

@@ -9,6 +9,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,9 @@ MAX_RATIO = 500
 
 JPEG = b"\xff\xd8\xff"
 """What a JPEG file begins with."""
+
+_ORIENTING = (b"eXIf", b"exif", b"adobe")
+"""One of these is in a PNG that has an orientation: its EXIF chunk, a raw profile, XMP."""
 
 # Of Pillow's other formats some start programs (EPS), and none has a suffix that is looked for.
 _FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "PPM")
@@ -188,6 +192,44 @@ def is_upright(data: bytes) -> bool:
         return True
     with _quiet, Image.open(io.BytesIO(data), formats=_FORMATS) as image:
         return image.getexif().get(ExifTags.Base.Orientation, 1) not in range(2, 9)
+
+
+@dataclass(frozen=True)
+class Header:
+    """What an image file says of itself: its format and mode in Pillow's words, its EXIF orientation.
+
+    deep: more than 8 bits a channel. animated: several frames, of which the first counts.
+    """
+
+    format: str
+    mode: str
+    orientation: int
+    deep: bool
+    transparent: bool
+    animated: bool
+
+
+def header(data: bytes) -> Header | None:
+    """The header of an image file's bytes; None where it cannot be read."""
+    try:
+        lean(data, "")  # refuses floods
+        with _quiet, Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+            deep = image.mode.startswith("I") or any(";16" in str(part) for part in image.tile)
+            # Pillow decodes a PNG to look for orientations behind its pixels, as few have them.
+            upright = image.format == "PNG" and not any(word in data for word in _ORIENTING)
+            orientation = 1 if upright else image.getexif().get(ExifTags.Base.Orientation, 1)
+            # A camera's MPO is a JPEG with a second view behind it, which no viewer shows.
+            stereo = image.format == "MPO"
+            return Header(
+                format="JPEG" if stereo else str(image.format),
+                mode=image.mode,
+                orientation=orientation if orientation in range(1, 9) else 1,
+                deep=deep,
+                transparent=image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info,
+                animated=not stereo and bool(getattr(image, "is_animated", False)),
+            )
+    except Exception:  # the full read names what is wrong
+        return None
 
 
 def content(file: Path, name: str | None = None) -> bytes:

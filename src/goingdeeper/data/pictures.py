@@ -6,10 +6,11 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from goingdeeper.data.alike import Thumbnails, groups, sampled
 from goingdeeper.data.crops import most
 from goingdeeper.data.decode import Pixels, decode_reduced, fit
 from goingdeeper.data.sources import Item, Problem, Source
@@ -28,12 +29,14 @@ class Survey:
     """What one pass over all images found.
 
     digests: hash of the pixels by path, for the readable ones. sizes: (width, height) by path, as stored.
+    groups: of images that are alike, the least digest by path, where that was asked for.
     """
 
     digests: dict[str, str]
     sizes: dict[str, tuple[int, int]]
     problems: tuple[Problem, ...]
     pictures: Pictures
+    groups: dict[str, str] = field(default_factory=dict)
 
 
 class Pictures:
@@ -105,12 +108,13 @@ def survey(
     bad_share: float = BAD_SHARE,
     progress: Callable[[int, int], None] | None = None,
     crop: Crop = FITTED,
+    grouped: bool = False,
 ) -> Survey:
     """Reads every image once. Unreadable ones are listed, and left out.
 
     progress: called with (images read, images in all). crop: what training will make of the images; all but
-    Padded take larger ones than `size`. Raises DataError where more than `bad_share` of the images cannot
-    be read.
+    Padded take larger ones than `size`. grouped: also find the images that are alike. Raises DataError where
+    more than `bad_share` of the images cannot be read.
     """
     room = _free_memory() // 3
     largest = most(crop, size)
@@ -118,13 +122,16 @@ def survey(
     whole: dict[str, Pixels] = {}
     digests: dict[str, str] = {}
     sizes: dict[str, tuple[int, int]] = {}
+    thumbnails = Thumbnails()
     problems = list(source.problems)
     total = len(source.items)
-    for done, (item, found) in enumerate(_look(source, size, crop), start=1):
+    for done, (item, found) in enumerate(_look(source, size, crop, grouped), start=1):
         if isinstance(found, DataError):
             problems.append(Problem(item.path, str(found), "left out"))
         else:
             digests[item.path], sizes[item.path] = found.digest, found.size
+            if found.sample is not None:
+                thumbnails.add(item.path, found.sample)
             for kept, pixels in ((whole, found.whole), (resident, found.fitted)):
                 if pixels is not None and room > pixels.nbytes:
                     room -= pixels.nbytes
@@ -138,20 +145,22 @@ def survey(
             f"{bad} of {total} images cannot be read, over the {100 * bad_share:g} % that may be left out "
             f"(in training, --set bad_share=0.05 allows 5 %); repair or remove them: {shortened(listed)}"
         )
-    return Survey(digests, sizes, tuple(problems), Pictures(source, size, resident, largest, whole))
+    pictures = Pictures(source, size, resident, largest, whole)
+    return Survey(digests, sizes, tuple(problems), pictures, groups(digests, thumbnails) if grouped else {})
 
 
 @dataclass(frozen=True)
 class _Look:
-    """One image: its hash, (width, height), and what may be kept of it."""
+    """One image: its hash, (width, height), what may be kept of it, and what its thumbnail is made from."""
 
     digest: str
     size: tuple[int, int]
     fitted: Pixels | None
     whole: Pixels | None
+    sample: Pixels | None
 
 
-def _look(source: Source, size: int, crop: Crop) -> Iterator[tuple[Item, _Look | DataError]]:
+def _look(source: Source, size: int, crop: Crop, grouped: bool) -> Iterator[tuple[Item, _Look | DataError]]:
     largest = most(crop, size)
 
     def look(item: Item) -> _Look | DataError:
@@ -169,7 +178,8 @@ def _look(source: Source, size: int, crop: Crop) -> Iterator[tuple[Item, _Look |
         if whole is None or min(whole.shape[:2]) >= largest:  # otherwise it can be fitted from the whole
             # A copy: a crop would keep the whole frame alive.
             fitted = np.ascontiguousarray(fit(pixels, size))
-        return _Look(pixels_digest(pixels), (pixels.shape[1], pixels.shape[0]), fitted, whole)
+        sample = sampled(pixels) if grouped else None
+        return _Look(pixels_digest(pixels), (pixels.shape[1], pixels.shape[0]), fitted, whole, sample)
 
     with ThreadPoolExecutor(cpus()) as pool:
         window = 16 * cpus()  # decoded frames wait in memory, so only so many at a time

@@ -30,7 +30,7 @@ class Holding:
 
 @dataclass(frozen=True)
 class Division:
-    """The sides, how they came about, and the images that are copies of others."""
+    """The sides, how they came about, and how many images are copies of others, and alike."""
 
     train: tuple[Item, ...]
     val: tuple[Item, ...]
@@ -38,16 +38,21 @@ class Division:
     duplicates: int
     problems: tuple[Problem, ...]
     test: tuple[Item, ...] = ()
+    alike: int = 0
 
 
-def divide(source: Source, digests: dict[str, str], holding: Holding) -> Division:
+def divide(
+    source: Source, digests: dict[str, str], holding: Holding, groups: Mapping[str, str] | None = None
+) -> Division:
     """Splits the images that have a digest; the others could not be read.
 
-    digests: hash of the pixels by path. Images of equal pixels never land on two sides. Each side is in the
+    digests: hash of the pixels by path. groups: one name for all images that are alike, by path. Images of
+    equal pixels never land on two sides, nor those of a group where the split is drawn. Each side is in the
     order of classes and hashes, so that sides and order are the same wherever the images are kept. Raises
     DataError where a side would be empty or an earlier split does not name an image, UsageError where a
     split is to be drawn of images that come with one.
     """
+    groups = groups or {}
     readable = (item for item in source.items if item.path in digests)
     items = sorted(readable, key=lambda item: (item.label, digests[item.path], item.path))
     problems = list(_two_classes(items, digests))
@@ -57,12 +62,13 @@ def divide(source: Source, digests: dict[str, str], holding: Holding) -> Divisio
         raise UsageError(f"{source.name} comes with a split; leave out --split, --fold and --test-share")
     if comes_with:
         sides = _as_given(items, digests, problems)
+        problems += _alike_in_both(sides["train"], sides["val"], groups)
         rule = "as the folders give it"
     elif holding.given is not None:
         sides = _again(items, holding.given)
         rule = "that of an earlier run"
     else:
-        sides = _draw(items, digests, holding, source.name)
+        sides = _draw(items, _together(items, digests, groups, holding), holding, source.name)
         rule = f"stratified, seed {holding.seed}"
         if holding.fold:
             rule += ", fold {} of {}".format(*holding.fold)
@@ -70,7 +76,8 @@ def divide(source: Source, digests: dict[str, str], holding: Holding) -> Divisio
     if not train or not val:
         side = "training" if not train else "validation"
         raise DataError(f"{source.name}: no image is left for {side}; at least two images a class are needed")
-    return Division(tuple(train), tuple(val), rule, copies, tuple(problems), tuple(test))
+    alike = sum(item.path in groups for item in items)
+    return Division(tuple(train), tuple(val), rule, copies, tuple(problems), tuple(test), alike)
 
 
 def fingerprint(items: tuple[Item, ...], digests: dict[str, str]) -> str:
@@ -106,7 +113,36 @@ def _again(items: list[Item], given: Mapping[str, str]) -> dict[str, list[Item]]
     return sides
 
 
+def _alike_in_both(train: list[Item], val: list[Item], groups: Mapping[str, str]) -> list[Problem]:
+    held_out = {groups[item.path]: item.path for item in reversed(val) if item.path in groups}
+    return [
+        Problem(item.path, f"nearly the same image as {held_out[groups[item.path]]}, of validation", "kept")
+        for item in train
+        if groups.get(item.path) in held_out
+    ]
+
+
+def _together(
+    items: list[Item], digests: dict[str, str], groups: Mapping[str, str], holding: Holding
+) -> dict[str, str]:
+    """What is drawn as one, by path: a group, or the images of equal pixels.
+
+    Groups are parted where they would leave a class too few for its sides or folds, as if all of it is alike.
+    """
+    drawn = {item.path: groups.get(item.path, digests[item.path]) for item in items}
+    apart: dict[str, set[str]] = defaultdict(set)
+    together: dict[str, set[str]] = defaultdict(set)
+    for item in items:
+        apart[item.label].add(digests[item.path])
+        together[item.label].add(drawn[item.path])
+    least = holding.fold[1] if holding.fold else 2
+    few = {label for label, names in together.items() if len(names) < least <= len(apart[label])}
+    parted = {drawn[item.path] for item in items if item.label in few}
+    return {path: digests[path] if name in parted else name for path, name in drawn.items()}
+
+
 def _draw(items: list[Item], digests: dict[str, str], holding: Holding, name: str) -> dict[str, list[Item]]:
+    """digests: by path; what has one name is drawn as one."""
     labels: dict[str, str] = {}
     for item in items:
         labels.setdefault(digests[item.path], item.label)

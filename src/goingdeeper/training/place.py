@@ -61,7 +61,9 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
             if old.get(key) != plain.get(key):
                 was = f": {old[key]}, now {plain[key]}" if key == "version" and key in old else ""
                 found.append(f"another {key}{was}")
-        if old.get("data", {}).get("fingerprint") != plain["data"]["fingerprint"]:
+        if old.get("excluded") != plain.get("excluded"):
+            found.append("the list of images to leave out has changed")
+        elif old.get("data", {}).get("fingerprint") != plain["data"]["fingerprint"]:
             found.append("the images have changed")
     return "; ".join(found)
 

@@ -42,6 +42,10 @@ SMALL = 48
 """Networks for images up to this side are of CIFAR: their papers normalise the contrast of each image."""
 
 
+GROUP = False
+"""Whether images nearly the same stay on one side where nothing is asked; the survey takes a tenth longer."""
+
+
 @dataclass(frozen=True)
 class Wishes:
     """What was asked for; None is left to the defaults.
@@ -52,7 +56,8 @@ class Wishes:
     split_seed: of the images held out; the same for all seeds, so that runs can be compared. split: a run, or
     its split.csv, whose sides are taken. fold: `2/5` holds out the second of five parts. test_share: of the
     images, for a test set that training never sees. tensorboard: curves for it, too, which changes nothing
-    else.
+    else. exclude: a list of images to leave out. group:
+    images that are nearly the same stay on one side.
     settings: recipe fields by name, as text.
     """
 
@@ -74,6 +79,8 @@ class Wishes:
     fold: str | None = None
     test_share: float = 0.0
     tensorboard: bool = False
+    exclude: str | None = None
+    group: bool | None = None
     settings: tuple[tuple[str, str], ...] = ()
 
 

@@ -60,6 +60,7 @@ def resolve(
             "sizes": {"smallest": sizes[0], "median": sizes[len(sizes) // 2], "largest": sizes[-1]},
             "split": division.rule,
             "duplicates": division.duplicates,
+            "alike": division.alike,
             "problems": [dataclasses.asdict(p) for p in (*found.problems, *division.problems)],
             "fingerprint": fingerprint(division.train + division.val + division.test, found.digests),
         },
@@ -103,6 +104,8 @@ def command(wishes: Wishes) -> str:
         value = getattr(wishes, name)
         if value is True:
             words.append(f"--{name}")
+        elif value is False and getattr(standard, name) is None:
+            words.append(f"--no-{name}")
         elif value != getattr(standard, name):
             words += [f"--{FLAGS.get(name, name.replace('_', '-'))}", str(value)]
     for key, value in wishes.settings:

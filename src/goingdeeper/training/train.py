@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn, get_args
 
 from goingdeeper.data.batches import steps_in_epoch
+from goingdeeper.data.exclude import list_record, read_exclude_list, without
 from goingdeeper.data.pictures import Survey, survey
 from goingdeeper.data.preprocessing import Preprocessing, check_input, prepare_input
 from goingdeeper.data.sources import Source, Split, open_source
@@ -36,6 +37,7 @@ from goingdeeper.training.loop import Trainer
 from goingdeeper.training.memory import not_enough, out_of_memory
 from goingdeeper.training.place import check_out, choose_folder
 from goingdeeper.training.plan import (
+    GROUP,
     Plan,
     Reason,
     Wishes,
@@ -91,6 +93,7 @@ class _Ready:
     net: Net
     begun: Model | None
     teacher: Model | None
+    excluded: tuple[str, ...] | None
 
     def record(self) -> dict[str, Any]:
         """What run.json holds before the first step."""
@@ -101,6 +104,7 @@ class _Ready:
             | resolve(
                 self.wishes, self.source, self.found, self.division, self.plan, self.recipe, self.reasons
             )
+            | {"excluded": None if self.excluded is None else list_record(self.excluded)}
             | {"epochs": -(-self.recipe.iterations // self.steps_per_epoch) or self.recipe.epochs}
         )
 
@@ -159,13 +163,18 @@ def _train(wishes: Wishes, out: Path | None, events: Events) -> RunFolder:
 def _prepare(wishes: Wishes, events: Events) -> _Ready:
     source = open_source(wishes.source)
     holding = choose_holding(wishes)
+    excluded = read_exclude_list(Path(wishes.exclude)) if wishes.exclude is not None else None
+    if excluded is not None:
+        source = without(source, excluded, str(wishes.exclude))
+        events.note(f"{len(excluded):,} images left out, as {wishes.exclude} says")
     device = choose_device(wishes.device, wishes.devices)
     begun = begin_from(wishes.from_run)
     teacher = begin_from(wishes.teacher)
     plan = choose_network(wishes, source, device.value, begun, teacher)
     asked = change(named_recipe(wishes, plan.network), dict(wishes.settings))
-    found = survey(source, plan.size, asked.bad_share, events.reading, asked.augmentation.crop)
-    division = divide(source, found.digests, holding)
+    group = GROUP if wishes.group is None else wishes.group
+    found = survey(source, plan.size, asked.bad_share, events.reading, asked.augmentation.crop, group)
+    division = divide(source, found.digests, holding, found.groups)
     _check_classes(source, division)
     recipe, reasons = choose_recipe(wishes, plan.network, source, len(division.train))
     if before := begun or teacher:
@@ -183,7 +192,7 @@ def _prepare(wishes: Wishes, events: Events) -> _Ready:
     reasons = [device, *plan.reasons, *reasons]
     if begun:
         reasons += take_over(net, begun, source.classes, recipe)
-    return _Ready(wishes, source, found, division, plan, recipe, reasons, net, begun, teacher)
+    return _Ready(wishes, source, found, division, plan, recipe, reasons, net, begun, teacher, excluded)
 
 
 def _place(out: Path | None, ready: _Ready) -> tuple[str, dict[str, Any] | None]:

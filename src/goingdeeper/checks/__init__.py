@@ -1,0 +1,1 @@
+"""The health of a collection of images, before training."""

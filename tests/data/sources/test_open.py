@@ -22,6 +22,7 @@ from goingdeeper.data.pictures import survey
 from goingdeeper.data.sources import open_source
 from goingdeeper.data.sources.source import split_of
 from goingdeeper.data.split import Holding, divide
+from goingdeeper.data.store import Form, prepare
 from goingdeeper.errors import DataError
 
 CLASSES = ["airplane", "bird", "cat"]
@@ -172,12 +173,14 @@ def test_a_training_split_alone_is_divided(tmp_path, pictures):
     assert {item.split for item in source.items} == {None}
 
 
-def test_numbers_as_class_names_are_warned_about_once(picture_folder):
+def test_numbers_as_class_names_are_warned_about_once(picture_folder, tmp_path):
     source = open_source(picture_folder({str(n): 1 for n in range(11)}))
     assert [(p.path, p.problem, p.action) for p in source.problems] == [
         ("photos", "class names are numbers (0, 1, 10, ...); 10 sorts before 2", "taken as names")
     ]
     assert open_source(picture_folder({"1": 1}, "more"), ("1", "2")).problems == ()
+    prepare(source, tmp_path / "store", Form())
+    assert open_source(tmp_path / "store").problems == source.problems
 
 
 @pytest.mark.parametrize(

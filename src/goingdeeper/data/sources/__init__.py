@@ -114,12 +114,16 @@ def _split(source: Source, items: list[Item]) -> list[Item]:
     return items
 
 
+_AS_NAMES = "taken as names"
+
+
 def _numeric(source: Source, classes: tuple[str, ...] | None) -> list[Problem]:
     numbers = [name for name in source.classes if name.isdigit()]
-    if not numbers or classes is not None:
+    said = any(problem.action == _AS_NAMES for problem in source.problems)  # by what a store was made from
+    if not numbers or said or classes is not None:
         return []
     listed = f"{', '.join(numbers[:3])}{', ...' if len(numbers) > 3 else ''}"
-    return [Problem(source.name, f"class names are numbers ({listed}); 10 sorts before 2", "taken as names")]
+    return [Problem(source.name, f"class names are numbers ({listed}); 10 sorts before 2", _AS_NAMES)]
 
 
 def _known(source: Source, classes: tuple[str, ...] | None) -> Source:

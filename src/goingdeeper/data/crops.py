@@ -86,7 +86,7 @@ def cropped(
         if box is None:
             return centre(fit(image, size), size), (0, 0)
         if image.shape[:2] != (height, width):
-            box = _reduced(box, (height, width), image.shape[:2], size)
+            box = _reduced(box, (height, width), image.shape[:2])
         method = RESIZES[int(draws[0] * len(RESIZES))] if crop.any_resize else None
         return resized(image, box, size, method), (0, 0)
     side = _side(crop, size, draws)
@@ -122,11 +122,11 @@ def area_box(height: int, width: int, crop: AreaCrop, draws: Floats) -> Box | No
     return (0, 0, height, width) if crop.otherwise == "whole" else None
 
 
-def _reduced(box: Box, full: tuple[int, int], copy: tuple[int, int], size: int) -> Box:
-    """A box of an image in a copy of another height and width; not smaller than the crop by rounding."""
+def _reduced(box: Box, full: tuple[int, int], copy: tuple[int, int]) -> Box:
+    """A box of an image in a copy of another height and width."""
     places, sides = [], []
     for place, side, whole_side, copy_side in zip(box[:2], box[2:], full, copy, strict=True):
-        sides.append(max(size, round(side * copy_side / whole_side)))
+        sides.append(round(side * copy_side / whole_side))
         places.append(min(round(place * copy_side / whole_side), copy_side - sides[-1]))
     return places[0], places[1], sides[0], sides[1]
 

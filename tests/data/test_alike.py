@@ -67,15 +67,15 @@ def test_photographs_that_differ_are_not_alike_and_their_copies_are(test_data):
 
 def test_mixtures_of_two_pictures_are_alike_to_neither():
     """Correlations of 0.92, above 0.94 for none, though many hashes differ in few bits."""
-    pictures = textures(60)
-    mixed = [Image.blend(one, other, 0.3) for one, other in zip(pictures[:30], pictures[30:], strict=True)]
+    pictures = textures(120)
+    mixed = [Image.blend(pictures[n], pictures[119 - n], 0.3) for n in range(10)]
     made = thumbnails(pictures + mixed)
     bits, _ = hashes(made)
-    assert (differing(bits[:30], bits[60:]) <= near.BITS).sum() > 10
+    assert (differing(bits[:10], bits[120:]) <= near.BITS).sum() > 3
     found = {tuple(pair) for pair in alike(made)[0].tolist()}
-    expected = correlation(made[:30], made[60:]) >= 0.94
-    assert found <= {(n, 60 + n) for n in np.flatnonzero(expected)}
-    assert expected.sum() < 10
+    expected = correlation(made[:10], made[120:]) >= 0.94
+    assert found <= {(n, 120 + n) for n in np.flatnonzero(expected)}
+    assert expected.sum() < 4
 
 
 def test_a_thumbnail_is_the_mean_of_squares():

@@ -56,7 +56,7 @@ def _settings(
 @click.option(
     "--group/--no-group",
     default=None,
-    help="Keep images that are nearly the same on one side.  [default: no-group]",
+    help="Keep images that are nearly the same on one side; off by default.",
 )
 @click.option("--exclude", metavar="LIST", help="Images to leave out, as `deeper check --out` lists them.")
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder; otherwise a new one in runs/.")

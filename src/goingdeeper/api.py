@@ -16,7 +16,7 @@ from goingdeeper.checks.labels import suspects
 from goingdeeper.checks.page import page
 from goingdeeper.data.decode import Pixels, png
 from goingdeeper.data.sources import Problem, Source, open_source
-from goingdeeper.errors import DataError, UsageError
+from goingdeeper.errors import DataError, MissingExtra, UsageError
 from goingdeeper.evaluation.evaluate import Side
 from goingdeeper.evaluation.evaluate import evaluate as _evaluate
 from goingdeeper.evaluation.scores import Score
@@ -224,7 +224,7 @@ def report(path: PathLike) -> Path:
     data = folder.run()["data"]
     try:
         source: Source | None = open_source(data["location"])
-    except DataError:
+    except (DataError, MissingExtra):
         source = None  # the images have gone; the report says so in their place
 
     def picture(name: str) -> bytes | None:

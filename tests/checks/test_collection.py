@@ -43,12 +43,14 @@ def test_class_folders_alone_are_all_of_training(picture_folder):
     assert collect("digits").splits["digits/0000"] == "train"
 
 
-def test_a_test_folder_without_classes_is_a_problem(picture_folder):
+def test_images_of_a_test_folder_without_classes_are_listed(picture_folder):
     root = picture_folder({"cat": 2, "dog": 2, "test": 3})
     found = collect(root)
     assert len(found.source.items) == 4
-    (problem,) = found.problems
-    assert problem.path == "test" and "3 images, but none in a class folder" in problem.problem
+    listed = {problem.path: problem.problem for problem in found.passed_over}
+    assert listed == dict.fromkeys(
+        ("test/0.png", "test/1.png", "test/2.png"), "an image outside of the class folders"
+    )
 
 
 def test_a_folder_of_runs_is_passed_over_as_one(picture_folder):

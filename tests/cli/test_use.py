@@ -328,7 +328,18 @@ def test_what_cannot_be_held_out(deeper, here, pets, words, part):
 
 
 def test_a_run_without_a_test_set(deeper, run):
-    assert "has no test images in its split.csv" in deeper("evaluate", run, "--split", "test").refusal(3)
+    assert "holds no test images" in deeper("evaluate", run, "--split", "test").refusal(3)
+
+
+def test_the_test_images_that_a_source_has(deeper, here, pets, run):
+    shutil.copytree(pets, here / "photos" / "train")
+    shutil.copytree(pets / "cat", here / "photos" / "test" / "cat")
+    found = answer(deeper("evaluate", run, "photos", "--split", "test", "--json"))
+    assert found["images"] == 12 and found["per_class"].keys() == {"cat"}
+    assert answer(deeper("evaluate", run, "photos", "--json"))["images"] == 36
+    assert deeper("train", "photos", "--epochs", 1, "--size", 16, "--out", "one").status == 0
+    assert {row["split"] for row in RunFolder(here / "one").split()} == {"train", "val"}
+    assert answer(deeper("evaluate", "one", "--split", "test", "--json"))["images"] == 12
 
 
 def test_runs(deeper, run, here, pets):

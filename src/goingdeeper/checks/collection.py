@@ -6,8 +6,8 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from goingdeeper.data.decode import Pixels
-from goingdeeper.data.sources import Item, Problem, Source, image_files, open_source
+from goingdeeper.data.sources import Problem, Source, image_files, open_source
+from goingdeeper.data.sources.folder import PASSED
 from goingdeeper.errors import DataError
 
 TEST = "test"
@@ -29,39 +29,20 @@ class Collection:
 def collect(location: str | os.PathLike[str]) -> Collection:
     """The images at a location. Raises DataError as `open_source` does."""
     learned = open_source(location)
-    splits: dict[str, str] = {item.path: item.split or "train" for item in learned.items}
+    try:
+        test = open_source(location, split="test").items
+    except DataError:  # there are none
+        test = ()
+    source = replace(learned, items=learned.items + test)
+    splits: dict[str, str] = {item.path: item.split or "train" for item in source.items}
     root = Path(os.fspath(location))
-    if learned.content is None or not root.is_dir():
-        return Collection(learned, splits, (), learned.problems)
-    source, problems = learned, list(learned.problems)
-    part = next((p for p in sorted(root.iterdir()) if p.name.lower() == TEST and p.is_dir()), None)
-    if part is not None and TEST not in splits.values():
-        try:
-            source = _with_test(learned, part)
-        except DataError as problem:
-            problems.append(Problem(part.name, f"not checked: {problem}", "left out"))
-    splits |= {item.path: TEST for item in source.items if item.path not in splits}
+    if not (root / source.items[0].path).is_file():  # images within files
+        return Collection(source, splits, (), learned.problems)
+    # The source tells of one file of each kind, and warns of numbers as names; a check lists all by itself.
+    own = (p for p in learned.problems if p.action != "taken as names")
+    problems = tuple(p for p in own if not p.problem.startswith(PASSED))
     taken = {item.path for item in source.items} | {problem.path for problem in problems}
-    return Collection(source, splits, tuple(_passed_over(root, taken)), tuple(problems))
-
-
-def _with_test(learned: Source, part: Path) -> Source:
-    """The source with the images of its folder test/, under paths that begin with that folder's name."""
-    prefix = f"{part.name}/"
-    labels = tuple(sorted(folder.name for folder in part.iterdir() if folder.is_dir()))
-    test = open_source(part, labels)
-    items = tuple(Item(prefix + item.path, item.label) for item in test.items)
-    ours = {item.path for item in items}
-
-    def read(path: str) -> Pixels:
-        return test.read(path.removeprefix(prefix)) if path in ours else learned.read(path)
-
-    def content(path: str) -> bytes:
-        chosen, inside = (test, path.removeprefix(prefix)) if path in ours else (learned, path)
-        assert chosen.content is not None
-        return chosen.content(inside)
-
-    return replace(learned, items=learned.items + items, read=read, content=content)
+    return Collection(source, splits, tuple(_passed_over(root, taken)), problems)
 
 
 def _passed_over(root: Path, taken: set[str]) -> list[Problem]:

@@ -80,7 +80,8 @@ def train_command(
 ) -> None:
     """Train a classifier on IMAGES: a folder with one folder of images a class, or `digits`.
 
-    A folder with train/ and val/ keeps its split; otherwise a fifth is held out. What you leave out is
+    Lists, tar shards, HDF5, Parquet, CIFAR's batches and prepared stores are read, too. A split into
+    train and val is kept; otherwise a fifth is held out. What you leave out is
     chosen from the images and the machine, and printed with the reason. Ctrl-C saves, and the same
     command goes on. The run folder holds the model, the metrics and report.html.
     """

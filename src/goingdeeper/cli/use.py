@@ -46,7 +46,7 @@ def evaluate_command(
     missing = [name for name in trained.model.classes if name not in score.per_class]
     if missing:
         click.echo(f"no image of: {', '.join(missing[:12])}{', ...' if len(missing) > 12 else ''}", err=True)
-    if images is not None and trained.trained_on(images):
+    if images is not None and split == "val" and trained.trained_on(images):
         click.echo(
             "these images include those the run was trained on; without IMAGES only the others are scored",
             err=True,

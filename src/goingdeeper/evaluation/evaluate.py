@@ -42,7 +42,10 @@ def evaluate(
         raise unknown("protocol", protocol, PROTOCOLS, f"the protocols are: {', '.join(PROTOCOLS)}")
     if batch < 1:
         raise UsageError(f"a batch of {batch}; at least 1 is needed")
-    source = _held_out(run, model.classes, side) if images is None else open_source(images, model.classes)
+    if images is None:
+        source = _held_out(run, model.classes, side)
+    else:
+        source = open_source(images, model.classes, split="test" if side == "test" else None)
     if any(item.split == side for item in source.items):
         source = replace(source, items=tuple(item for item in source.items if item.split == side))
     found = survey(source, model.preprocessing.size, BAD_SHARE, progress)
@@ -62,8 +65,10 @@ def _held_out(run: RunFolder | None, classes: tuple[str, ...], side: Side) -> So
         raise DataError(f"{run.path / 'run.json'} does not say where its images are; name a folder") from None
     if location != "digits" and not Path(location).exists():
         raise DataError(f"the run's images are no longer at {location}; name a folder of images")
-    source = open_source(location, classes)
     held_out = tuple(Item(row["path"], row["class"], side) for row in run.split() if row["split"] == side)
+    if side == "test" and not held_out:
+        return open_source(location, classes, split="test")
+    source = open_source(location, classes)
     if not held_out:
         what = "validation" if side == "val" else side
         raise DataError(f"{run.path} has no {what} images in its split.csv; name a folder of images")

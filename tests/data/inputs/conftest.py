@@ -39,6 +39,7 @@ class Verb:
 
 TRAIN = ("train", "IMAGES", "--model", "tiny", "--size", "8", "--epochs", "1")
 VERBS = {
+    "check": Verb(("check", "IMAGES"), 0, 0, only=False),
     "train": Verb(TRAIN, 0, 3),
     "evaluate": Verb(("evaluate", "RUN", "IMAGES"), 0, 3),
     "predict": Verb(("predict", "RUN", "IMAGES"), 3, 3),

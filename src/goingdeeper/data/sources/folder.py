@@ -14,11 +14,12 @@ SUFFIXES = frozenset(".jpg .jpeg .jpe .jfif .png .gif .webp .bmp .tif .tiff .ppm
 KAGGLE = Path("ILSVRC", "Data", "CLS-LOC")
 """Where the images are in ImageNet's archive of the Kaggle competition."""
 
-
 HIDDEN = "a hidden file or folder"
 OTHER = "a file without an image's suffix"
 BESIDE = "a file beside the class folders"
 LINKED = "a link to a folder, below a class folder"
+PASSED = HIDDEN, OTHER, BESIDE, LINKED
+"""Begin what is told of files that are passed over, of each kind once."""
 
 
 def open_at(root: Path) -> Source:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from goingdeeper.cli import show_json
-from goingdeeper.errors import DataError, UsageError
+from goingdeeper.errors import DataError, UsageError, shown
 
 if TYPE_CHECKING:
     from goingdeeper.checks.health import Health
@@ -88,8 +88,8 @@ def _print(health: Health) -> None:
         if found:
             click.echo(f"{title}: {len(found):,}")
         for one in found[:LINES]:
-            place = "" if one.path in one.problem else f"{one.path}: "
-            click.echo(f"  {place}{one.problem} · {one.action}")
+            path, problem = shown(one.path), shown(one.problem)
+            click.echo(f"  {'' if path in problem else f'{path}: '}{problem} · {one.action}")
         if len(found) > LINES:
             click.echo(f"  and {len(found) - LINES:,} more")
     if not health.findings:
@@ -98,8 +98,8 @@ def _print(health: Health) -> None:
         click.echo(f"labels that the run doubts: {len(health.suspects):,}")
         for suspect in health.suspects[:LINES]:
             click.echo(
-                f"  {suspect.path}: {suspect.label} {100 * suspect.probability:.1f} %, "
-                f"{suspect.predicted} {100 * suspect.probability_predicted:.1f} %"
+                f"  {shown(suspect.path)}: {shown(suspect.label)} {100 * suspect.probability:.1f} %, "
+                f"{shown(suspect.predicted)} {100 * suspect.probability_predicted:.1f} %"
             )
 
 

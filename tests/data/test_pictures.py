@@ -43,6 +43,14 @@ def test_the_same_pixels_have_one_digest_in_any_format_and_one_an_orientation(tm
     assert len(set(found.values())) == 3
 
 
+def test_the_limit_names_what_cannot_be_read_and_not_what_is_passed_over(picture_folder):
+    root = picture_folder({"a": 5, "b": 5})
+    (root / "a/3.png").write_bytes(b"")
+    (root / "a/.hidden.png").write_bytes(b"")
+    with pytest.raises(DataError, match=r"^1 of 10 images .*remove them: \S*/a/3\.png is empty \(0 bytes\)$"):
+        survey(open_source(root), 8)
+
+
 def test_progress_counts_every_image_once(picture_folder):
     seen: list[tuple[int, int]] = []
     survey(open_source(picture_folder({"a": 40, "b": 30})), 8, progress=lambda *step: seen.append(step))

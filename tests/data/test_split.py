@@ -81,7 +81,7 @@ def test_a_given_split_keeps_its_validation_and_loses_copies_from_training():
     items += [Item(f"val/{label}/{n}", label, "val") for label in "ab" for n in range(2)]
     digests = {item.path: item.path for item in items} | {"train/a/0": "val/a/1", "train/b/3": "val/a/0"}
     found = divide(source_of(items), digests, Holding(0))
-    assert found.rule == "as the folders give it"
+    assert found.rule == "as the source gives it"
     assert [item.path for item in found.val] == ["val/a/0", "val/a/1", "val/b/0", "val/b/1"]
     assert {item.path for item in found.train} == {i.path for i in items[:8]} - {"train/a/0", "train/b/3"}
     left_out = {p.path: p.problem for p in found.problems if p.action == "left out of training"}

@@ -123,11 +123,11 @@ def survey(
     digests: dict[str, str] = {}
     sizes: dict[str, tuple[int, int]] = {}
     thumbnails = Thumbnails()
-    problems = list(source.problems)
+    unreadable: list[Problem] = []
     total = len(source.items)
     for done, (item, found) in enumerate(_look(source, size, crop, grouped), start=1):
         if isinstance(found, DataError):
-            problems.append(Problem(item.path, str(found), "left out"))
+            unreadable.append(Problem(item.path, str(found), "left out"))
         else:
             digests[item.path], sizes[item.path] = found.digest, found.size
             if found.sample is not None:
@@ -138,15 +138,16 @@ def survey(
                     kept[item.path] = pixels
         if progress:
             progress(done, total)
-    bad = total - len(digests)
+    bad = len(unreadable)
     if bad > bad_share * total:
-        listed = "; ".join(p.problem for p in problems if p.action == "left out" and p.path not in digests)
+        listed = "; ".join(one.problem for one in unreadable)
         raise DataError(
             f"{bad} of {total} images cannot be read, over the {100 * bad_share:g} % that may be left out "
             f"(in training, --set bad_share=0.05 allows 5 %); repair or remove them: {shortened(listed)}"
         )
     pictures = Pictures(source, size, resident, largest, whole)
-    return Survey(digests, sizes, tuple(problems), pictures, groups(digests, thumbnails) if grouped else {})
+    problems = (*source.problems, *unreadable)
+    return Survey(digests, sizes, problems, pictures, groups(digests, thumbnails) if grouped else {})
 
 
 @dataclass(frozen=True)

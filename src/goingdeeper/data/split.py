@@ -63,7 +63,7 @@ def divide(
     if comes_with:
         sides = _as_given(items, digests, problems)
         problems += _alike_in_both(sides["train"], sides["val"], groups)
-        rule = "as the folders give it"
+        rule = "as the source gives it"
     elif holding.given is not None:
         sides = _again(items, holding.given)
         rule = "that of an earlier run"

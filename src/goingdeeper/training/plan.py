@@ -354,7 +354,7 @@ def _check(wishes: Wishes, chosen: Recipe, network: Network, images: int) -> Non
         raise UsageError(f"the recipe {chosen.name} has no use for --teacher; leave it out")
 
 
-def typical_side(source: Source, most: int = 200) -> int:
+def typical_side(source: Source, most: int = 2000) -> int:
     """Median of the shorter sides of up to `most` images, in pixels, read from the headers alone."""
     sides = []
     for item in source.items[:: -(-len(source.items) // most) or 1]:

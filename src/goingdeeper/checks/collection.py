@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from goingdeeper.data.sources import Problem, Source, image_files, open_source
 from goingdeeper.data.sources.folder import PASSED
-from goingdeeper.errors import DataError
 
 TEST = "test"
 
@@ -28,18 +27,13 @@ class Collection:
 
 def collect(location: str | os.PathLike[str]) -> Collection:
     """The images at a location. Raises DataError as `open_source` does."""
-    learned = open_source(location)
-    try:
-        test = open_source(location, split="test").items
-    except DataError:  # there are none
-        test = ()
-    source = replace(learned, items=learned.items + test)
+    source = open_source(location, split="all")
     splits: dict[str, str] = {item.path: item.split or "train" for item in source.items}
     root = Path(os.fspath(location))
     if not (root / source.items[0].path).is_file():  # images within files
-        return Collection(source, splits, (), learned.problems)
+        return Collection(source, splits, (), source.problems)
     # The source tells of one file of each kind, and warns of numbers as names; a check lists all by itself.
-    own = (p for p in learned.problems if p.action != "taken as names")
+    own = (p for p in source.problems if p.action != "taken as names")
     problems = tuple(p for p in own if not p.problem.startswith(PASSED))
     taken = {item.path for item in source.items} | {problem.path for problem in problems}
     return Collection(source, splits, tuple(_passed_over(root, taken)), problems)

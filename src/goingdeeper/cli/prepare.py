@@ -76,7 +76,8 @@ def prepare_command(
             _tell(store.verify(Path(images), watch.reading), as_json, "whole: ")
             return
         form = store.Form(side, 0 if raw else quality or 90, raw)
-        made = store.prepare(open_source(images), out, form, bad_share=bad_share, progress=watch.reading)
+        source = open_source(images, split="all")
+        made = store.prepare(source, out, form, bad_share=bad_share, progress=watch.reading)
     except KeyboardInterrupt:
         raise Interrupted(
             "interrupted; finished shards are kept, and the same command goes on", signal.SIGINT

@@ -57,6 +57,17 @@ def test_the_same_images_under_the_same_paths_classes_and_splits(photos, stores)
         assert {item.split for item in found.items} == {"train", "val"}
 
 
+def test_test_images_come_along_and_are_left_out_of_training(photos, tmp_path):
+    shutil.copytree(photos, tmp_path / "photos")
+    shutil.copytree(photos / "val" / "ключ ☃", tmp_path / "photos" / "test" / "ключ ☃")
+    prepare(open_source(tmp_path / "photos", split="all"), tmp_path / "store", Form(side=80))
+    learned, test = open_source(tmp_path / "store"), open_source(tmp_path / "store", split="test")
+    assert learned.items == open_source(photos).items
+    assert test.items == open_source(tmp_path / "photos", split="test").items
+    assert len(test.items) > 0 and {item.split for item in test.items} == {"test"}
+    assert test.read(test.items[0].path).shape[1] == 80
+
+
 def test_uncompressed_pixels_are_those_of_the_files(photos, stores):
     found = open_source(stores["raw"])
     for item in found.items:

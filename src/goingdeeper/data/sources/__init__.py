@@ -36,14 +36,15 @@ def open_source(
     location: str | os.PathLike[str],
     classes: tuple[str, ...] | None = None,
     *,
-    split: Literal["test"] | None = None,
+    split: Literal["test", "all"] | None = None,
 ) -> Source:
     """The images at a location: docs/data.md has the kinds.
 
     classes: those of a trained model, for images that it is to be scored on; they are matched by name.
-    split: "test" for the test images alone, which are otherwise left out. Raises DataError where there is
-    nothing to learn from: no images, a single class, a class of the validation split that training lacks, or
-    one that the model does not know; MissingExtra where an optional package is needed.
+    split: "test" for the test images alone, which are otherwise left out; "all" for them and the others.
+    Raises DataError where there is nothing to learn from: no images, a single class, a class of the
+    validation split that training lacks, or one that the model does not know; MissingExtra where an optional
+    package is needed.
     """
     text = os.fspath(location)
     if text == "digits" and not Path(text).exists():
@@ -78,7 +79,7 @@ def _opener(root: Path) -> Opener:
     return folder.open_at
 
 
-def _chosen(source: Source, scored: bool, split: Literal["test"] | None) -> Source:
+def _chosen(source: Source, scored: bool, split: Literal["test", "all"] | None) -> Source:
     """The source with the images that are wanted, each with its split if there is a validation split."""
     test = [item for item in source.items if item.split == "test"]
     items = [item for item in source.items if item.split != "test"]
@@ -92,7 +93,7 @@ def _chosen(source: Source, scored: bool, split: Literal["test"] | None) -> Sour
         found = "only test images, which are never trained on" if test else "no images"
         raise DataError(f"{source.location} holds {found}")
     else:
-        items = _split(source, items)
+        items = _split(source, items) + (test if split == "all" else [])
     classes = classes_of(items)
     if len(classes) < 2 and not scored and split is None:
         raise DataError(f"{source.location} holds one class, '{classes[0]}'; a classifier needs at least two")

@@ -290,7 +290,7 @@ def test_two_interrupts_at_once_quit(pets, here, environment, uninterrupted):
     process.send_signal(signal.SIGTERM)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
-    assert process.returncode in (130, 143)
+    assert process.returncode in (130, 143), err
     assert err.splitlines()[-1].startswith(
         ("deeper: interrupted; everything", "deeper: stopped at once; the last")
     )

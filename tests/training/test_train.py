@@ -539,8 +539,11 @@ def test_the_largest_seed(here, wishes):
             "2/5",
             0.1,
             True,
+            "list.txt",
+            False,
             (("rate", "0.1"), ("flip", "no")),
         ),
+        Wishes("p", group=True),
     ],
 )
 def test_the_command_repeats_the_wishes(wishes_):

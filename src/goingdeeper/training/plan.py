@@ -56,9 +56,8 @@ class Wishes:
     split_seed: of the images held out; the same for all seeds, so that runs can be compared. split: a run, or
     its split.csv, whose sides are taken. fold: `2/5` holds out the second of five parts. test_share: of the
     images, for a test set that training never sees. tensorboard: curves for it, too, which changes nothing
-    else. exclude: a list of images to leave out. group:
-    images that are nearly the same stay on one side.
-    settings: recipe fields by name, as text.
+    else. exclude: a list of images to leave out. group: whether images that are nearly the same stay on one
+    side. settings: recipe fields by name, as text.
     """
 
     source: str

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from goingdeeper.data.alike import Thumbnails, sampled
 from goingdeeper.data.decode import Header, Pixels, header
-from goingdeeper.data.pictures import cpus, pixels_digest
+from goingdeeper.data.pictures import in_order, pixels_digest
 from goingdeeper.data.sources import Item, Source
 from goingdeeper.errors import DataError
 
@@ -86,11 +85,7 @@ def _looks(source: Source) -> Iterator[tuple[Item, tuple[Look, Pixels | None] | 
         height, width = pixels.shape[:2]
         return Look(pixels_digest(pixels), width, height, deviation, says, seconds), sample
 
-    with ThreadPoolExecutor(cpus()) as pool:
-        window = 16 * cpus()  # decoded frames wait in memory, so only so many at a time
-        for start in range(0, len(source.items), window):
-            part = source.items[start : start + window]
-            yield from zip(part, pool.map(look, part), strict=True)
+    return in_order(source.items, look)
 
 
 def _deviation(pixels: Pixels) -> float:

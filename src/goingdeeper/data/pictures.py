@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 
@@ -16,6 +17,8 @@ from goingdeeper.data.decode import Pixels, decode_reduced, fit
 from goingdeeper.data.sources import Item, Problem, Source
 from goingdeeper.errors import DataError, StoreError
 from goingdeeper.recipes.images import Crop, Padded
+
+Result = TypeVar("Result")
 
 FITTED = Padded()
 """Crops that take images as they are evaluated: fitted to the input."""
@@ -182,11 +185,16 @@ def _look(source: Source, size: int, crop: Crop, grouped: bool) -> Iterator[tupl
         sample = sampled(pixels) if grouped else None
         return _Look(pixels_digest(pixels), (pixels.shape[1], pixels.shape[0]), fitted, whole, sample)
 
+    return in_order(source.items, look)
+
+
+def in_order(items: Sequence[Item], work: Callable[[Item], Result]) -> Iterator[tuple[Item, Result]]:
+    """Each item with what becomes of it, on all processors."""
     with ThreadPoolExecutor(cpus()) as pool:
         window = 16 * cpus()  # decoded frames wait in memory, so only so many at a time
-        for start in range(0, len(source.items), window):
-            part = source.items[start : start + window]
-            yield from zip(part, pool.map(look, part), strict=True)
+        for start in range(0, len(items), window):
+            part = items[start : start + window]
+            yield from zip(part, pool.map(work, part), strict=True)
 
 
 def pixels_digest(pixels: Pixels) -> str:

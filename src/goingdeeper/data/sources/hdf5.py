@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from goingdeeper.data.sources.source import (
     Split,
     data_files,
     gathered,
+    naming,
     printable,
     row_of,
     split_of,
@@ -49,7 +49,7 @@ class _Part:
 
     def read(self, row: int) -> Pixels:
         """One image; h5py's own lock lets one thread in at a time."""
-        with _naming(self.file, self.key):
+        with naming(self.file, self.key):
             found = np.asarray(self.images[row])
         if self.planes:
             found = found.transpose(1, 2, 0)
@@ -87,25 +87,13 @@ def open_at(root: Path) -> Source:
     return gathered(root, items, read, size)
 
 
-@contextmanager
-def _naming(file: Path, key: str = "") -> Iterator[None]:
-    """Turns what h5py raises on damaged files, nearly anything, into an error that names the place."""
-    try:
-        yield
-    except (DataError, MemoryError):
-        raise
-    except Exception as problem:
-        text = " ".join(str(problem).split()) or type(problem).__name__
-        raise DataError(f"{file}{f', {key}' if key else ''} cannot be read: {text[:200]}") from None
-
-
 def _parts(file: Path, given: Split | None) -> Iterator[tuple[Split | None, _Part, list[str]]]:
     """Each split of a file with its images and class names; `given` is that of a file without any."""
     try:
         import h5py
     except ImportError:
         raise MissingExtra("h5py is not installed: pip install 'goingdeeper[hdf5]'") from None
-    with _naming(file):
+    with naming(file):
         opened = h5py.File(file, "r", locking="best-effort", rdcc_nbytes=64 << 20)
     arrays = dict(_arrays(opened, file, h5py))
     names = _class_names(arrays, file)
@@ -128,7 +116,7 @@ def _parts(file: Path, given: Split | None) -> Iterator[tuple[Split | None, _Par
 
 def _arrays(opened: Any, file: Path, h5py: Any) -> Iterator[tuple[str, Any]]:
     """The datasets in the file and in its groups; what would read another file is refused."""
-    with _naming(file):
+    with naming(file):
         groups = [("", opened)]
         for before, group in groups:
             for name in group:
@@ -189,7 +177,7 @@ def _part(file: Path, key: str, images: Any) -> _Part:
             f"{file}, {key}: {images.dtype}{list(shape)} is no array of images; uint8 of (N, H, W, 3) or "
             "(N, 3, H, W) is expected"
         )
-    with _naming(file, key):
+    with naming(file, key):
         stored = int(images.id.get_storage_size())
     claimed = math.prod(shape)
     if claimed > _RATIO * stored or height * width > MAX_PIXELS or not height * width:
@@ -231,7 +219,7 @@ def _class_names(arrays: dict[str, Any], file: Path) -> list[str] | None:
 
 def _values(file: Path, key: str, array: Any) -> list[int] | list[str]:
     """All values of a small array, as numbers or text."""
-    with _naming(file, key):
+    with naming(file, key):
         if array.dtype.kind in "iu":
             numbers: list[int] = np.asarray(array[()]).reshape(-1).tolist()
             return numbers

@@ -6,15 +6,23 @@ import json
 import threading
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 from goingdeeper.data.decode import decode, header_size
-from goingdeeper.data.sources.source import Item, Passed, Source, data_files, gathered, row_of, split_of
+from goingdeeper.data.sources.source import (
+    Item,
+    Passed,
+    Source,
+    data_files,
+    gathered,
+    naming,
+    row_of,
+    split_of,
+)
 from goingdeeper.errors import DataError, MissingExtra
 
 SUFFIXES = (".parquet", ".pq")
@@ -39,7 +47,7 @@ class _File:
         from pyarrow import parquet
 
         with (
-            _naming(self.path, f", row group {group}"),
+            naming(self.path, f"row group {group}"),
             parquet.ParquetFile(self.path, metadata=self.metadata) as reader,
         ):
             return reader.read_row_group(group, columns=[self.column]).column(0)
@@ -106,18 +114,6 @@ class _Groups:
         return data
 
 
-@contextmanager
-def _naming(file: Path, place: str = "") -> Iterator[None]:
-    """Turns what pyarrow raises on damaged files into an error that names the place."""
-    try:
-        yield
-    except (DataError, MemoryError):
-        raise
-    except Exception as problem:
-        text = " ".join(str(problem).split()) or type(problem).__name__
-        raise DataError(f"{file}{place} cannot be read: {text[:200]}") from None
-
-
 def _opened(path: Path) -> tuple[_File, list[str | None]]:
     """The file, and the class name of each row."""
     try:
@@ -126,7 +122,7 @@ def _opened(path: Path) -> tuple[_File, list[str | None]]:
     except ImportError:
         raise MissingExtra("pyarrow is not installed: pip install 'goingdeeper[parquet]'") from None
     path = path.resolve()
-    with _naming(path), parquet.ParquetFile(path) as reader:
+    with naming(path), parquet.ParquetFile(path) as reader:
         schema, metadata = reader.schema_arrow, reader.metadata
         features = _features(schema.metadata or {})
         columns = {name: schema.field(name).type for name in schema.names}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -113,6 +114,18 @@ def gathered(
         oriented=glyphs(classes),
         problems=tuple(problems),
     )
+
+
+@contextmanager
+def naming(file: Path, place: str = "") -> Iterator[None]:
+    """Turns what a library raises on damaged files, nearly anything, into an error that names the place."""
+    try:
+        yield
+    except (DataError, MemoryError):
+        raise
+    except Exception as problem:
+        text = " ".join(str(problem).split()) or type(problem).__name__
+        raise DataError(f"{file}{f', {place}' if place else ''} cannot be read: {text[:200]}") from None
 
 
 def classes_of(items: Sequence[Item]) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """`python -m goingdeeper` does the same as `deeper`."""
 
-from goingdeeper.cli import main
+from goingdeeper.cli import program
 
 if __name__ == "__main__":
-    main()
+    program()

@@ -15,11 +15,16 @@ GoingDeeperError            1   a fault of ours, unless a subclass says otherwis
 
 from __future__ import annotations
 
+import atexit
 import difflib
 import errno
 import os
 import re
+import signal
+import sys
 from collections.abc import Iterable
+from contextlib import suppress
+from typing import NoReturn
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """What an OSError says where a disk, a quota or the largest file is full."""
@@ -94,3 +99,18 @@ def unknown(kind: str, name: str, known: Iterable[str], remedy: str) -> UsageErr
     close += [c for c in lowered if c not in close and name and name.lower() in c][: 3 - len(close)]
     hint = f"did you mean {' or '.join(lowered[c] for c in close)}? " if close else ""
     return UsageError(f"unknown {kind} '{name}'; {hint}{remedy}")
+
+
+def end_process(status: int) -> NoReturn:
+    """Ends a process whose work is done, without taking Python apart around threads that still run.
+
+    A thread of torch that asks for Python while it is taken apart aborts the process, with a status of its
+    own; this happens after a second Ctrl-C, and now and then where several processes have trained together.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):  # closed, without a reader, or none at all
+            stream.flush()
+    os._exit(status)

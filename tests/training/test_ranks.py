@@ -28,6 +28,7 @@ import numpy as np, torch
 from goingdeeper.data.batches import Preprocessing
 from goingdeeper.data.pictures import Pictures
 from goingdeeper.data.sources import Item, Source
+from goingdeeper.errors import end_process
 from goingdeeper.layers import CLASSES, Conv, GlobalAvgPool, Linear, MaxPool, Network
 from goingdeeper.nn.build import build
 from goingdeeper.recipes import SCRATCH
@@ -83,6 +84,7 @@ weights = {n: v.flatten().tolist() for n, v in trainer.net.state_dict().items()}
 facts = {"seen": seen, "losses": losses, "rows": trainer.progress.rows, "weights": weights}
 (folder.parent / f"{folder.name}-{engine.rank}.json").write_text(json.dumps(facts))
 engine.close()
+end_process(0)
 """
 
 

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import click
 
-from goingdeeper.errors import NO_ROOM, GoingDeeperError, unknown
+from goingdeeper.errors import NO_ROOM, GoingDeeperError, end_process, unknown
 from goingdeeper.version import __version__
 
 # Verb -> the module that defines it (under the same name) and the line that `deeper --help` shows for it.
@@ -86,6 +86,14 @@ def deeper(ctx: click.Context) -> None:
     """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
+
+
+def program() -> NoReturn:
+    """The whole life of the process `deeper`: as `main`, and no more once that is done."""
+    try:
+        main()
+    except SystemExit as end:
+        end_process(end.code if isinstance(end.code, int) else 0)
 
 
 def main() -> NoReturn:

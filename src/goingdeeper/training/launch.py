@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from goingdeeper.data.pictures import cpus
-from goingdeeper.errors import GoingDeeperError, ResourceError
+from goingdeeper.errors import GoingDeeperError, ResourceError, end_process
 from goingdeeper.runs.folder import RunFolder
 from goingdeeper.training.events import EpochEnd, Events, Pace
 from goingdeeper.training.plan import Wishes
@@ -163,9 +163,11 @@ def _process(rank: int, port: int, wishes: Wishes, out: Path | None, mouth: Conn
     try:
         folder = train(wishes, out, _Relay(mouth) if rank == 0 else Events())
         mouth.send(("done", str(folder.path)))
+        status = 0
     except Exception as problem:
         mouth.send(("failed", _portable(problem)))
-        raise SystemExit(getattr(problem, "exit_status", 1)) from None
+        status = getattr(problem, "exit_status", 1)
+    end_process(status)
 
 
 def _portable(problem: Exception) -> Any:

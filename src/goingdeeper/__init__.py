@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from goingdeeper.version import __version__
 
 if TYPE_CHECKING:
-    from goingdeeper.api import Run, check, evaluate, load, report, train
+    from goingdeeper.api import Run, check, evaluate, load, report, train, train_several
     from goingdeeper.catalogue import names as list_models
     from goingdeeper.catalogue import network
     from goingdeeper.comparisons.audit import audit
@@ -32,6 +32,7 @@ _HOMES = {
     "load": "api",
     "report": "api",
     "train": "api",
+    "train_several": "api",
     "network": "catalogue",
     "list_models": "catalogue:names",
     "list_recipes": "recipes:names",
@@ -70,6 +71,7 @@ __all__ = [
     "table",
     "to_json",
     "train",
+    "train_several",
 ]
 
 

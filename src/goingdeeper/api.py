@@ -28,6 +28,7 @@ from goingdeeper.runs.folder import RunFolder
 from goingdeeper.runs.model import Model, load_model
 from goingdeeper.training.events import Events
 from goingdeeper.training.plan import Wishes
+from goingdeeper.training.several import raise_problems, siblings, train_siblings
 from goingdeeper.training.train import train as _train
 
 PathLike = str | os.PathLike[str]
@@ -127,34 +128,57 @@ def train(
     settings: recipe fields by name, such as {"rate": 0.05, "flip": False}. An unfinished run of the same
     settings and images goes on. Raises DataError for unusable images, UsageError for unknown names.
     """
-    if not isinstance(recipe, str):
-        raise UsageError("recipe: give its name; settings={...} changes settings of it")
-    wishes = Wishes(
-        os.fspath(source),
-        model=model,
-        recipe=recipe,
-        epochs=epochs,
-        batch=batch,
-        size=size,
-        seed=seed,
-        device=device,
-        from_run=_path(from_run),
-        time=time,
-        devices=devices,
-        teacher=_path(teacher),
-        init_seed=init_seed,
-        split_seed=split_seed,
-        split=_path(split),
-        fold=fold,
-        test_share=test_share,
-        tensorboard=tensorboard,
-        exclude=_path(exclude),
-        group=group,
-        settings=tuple((key, str(value)) for key, value in (settings or {}).items()),
-    )
+    wishes = _wishes(
+        source, model=model, recipe=recipe, epochs=epochs, batch=batch, size=size, seed=seed, device=device,
+        from_run=from_run, time=time, devices=devices, teacher=teacher, init_seed=init_seed,
+        split_seed=split_seed, split=split, fold=fold, test_share=test_share, tensorboard=tensorboard,
+        exclude=exclude, group=group, settings=settings,
+    )  # fmt: skip
     folder = _train(wishes, Path(out) if out is not None else None, events)
     report(folder.path)
     return load(folder.path)
+
+
+def train_several(
+    source: PathLike,
+    *,
+    seeds: Iterable[int] = (0,),
+    models: Iterable[str | None] = (None,),
+    jobs: int | None = None,
+    out: PathLike | None = None,
+    events: Callable[[str], Events] | None = None,
+    **options: Any,
+) -> list[Run]:
+    """Trains each network with each seed, side by side in processes of their own; in this order.
+
+    jobs: runs at a time, as many as there are processors (4 on a GPU); of these each gets an equal share.
+    out: the folder that holds theirs. events: makes those of a run of its name, such as "seed 1". options: as
+    `train`, but for devices. A script needs the guard `if __name__ == "__main__":`. Raises, once all have
+    ended, what one of them has met; `load` gives the others.
+    """
+    known = Wishes.__dataclass_fields__.keys() - {"source", "seed", "model"}
+    for name in options.keys() - known:
+        raise UsageError(f"train_several has no option {name}; it has seeds and models, and those of train")
+    place = Path(out) if out is not None else None
+    runs = siblings(_wishes(source, **options), list(models), list(seeds), place)
+    train_siblings(runs, [events(run.name) if events else Events() for run in runs], jobs)
+    for run in runs:
+        if run.folder:
+            report(run.folder.path)
+    raise_problems(runs)
+    return [load(run.folder.path) for run in runs if run.folder]
+
+
+def _wishes(source: PathLike, **options: Any) -> Wishes:
+    """What `train` was asked for, with paths and settings as text."""
+    if not isinstance(options.get("recipe", ""), str):
+        raise UsageError("recipe: give its name; settings={...} changes settings of it")
+    for name in ("from_run", "teacher", "split", "exclude"):
+        options[name] = _path(options.get(name))
+    settings = options.pop("settings", None) or {}
+    return Wishes(
+        os.fspath(source), settings=tuple((key, str(value)) for key, value in settings.items()), **options
+    )
 
 
 def check(

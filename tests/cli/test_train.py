@@ -9,9 +9,11 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from goingdeeper.runs.folder import RunFolder
+from goingdeeper.training.stopping import AGAIN
 
 DEEPER = [sys.executable, "-m", "goingdeeper"]
 
@@ -193,10 +195,9 @@ def command(pets, *more):
     return [*DEEPER, "train", str(pets), "--epochs", "30", "--batch", "8", "--size", "8", "--json", *more]
 
 
-def start(words, environment, here):
-    return subprocess.Popen(
-        words, cwd=here, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+def start(words, environment, here, **more):
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(words, cwd=here, env=environment, **pipes, **more)
 
 
 def wait_for(condition, process):
@@ -284,19 +285,80 @@ def test_killed_again_and_again(pets, here, environment, uninterrupted):
 
 
 @pytest.mark.slow
-def test_two_interrupts_at_once_quit(pets, here, environment, uninterrupted):
-    process = start(command(pets), environment, here)
-    wait_for(lambda: epochs_done(here) >= 3, process)
-    process.send_signal(signal.SIGTERM)
-    process.send_signal(signal.SIGINT)
+def test_two_interrupts_quit(pets, here, environment, uninterrupted):
+    """At once they are one, as from a terminal and a process that watches; later the second one quits."""
+    for pause, said in ((0, "interrupted; everything"), (AGAIN, "stopped at once; the last")):
+        words = [*command(pets), "--epochs", "200"]
+        process = start(words, environment, here)
+        done = epochs_done(here)
+        wait_for(lambda done=done: epochs_done(here) > done, process)
+        process.send_signal(signal.SIGTERM)
+        time.sleep(pause)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+        # A run between two steps has saved everything before half a second is over.
+        ways = (f"deeper: {said}", "deeper: interrupted; everything")
+        assert process.returncode in (130, 143), err
+        assert err.splitlines()[-1].startswith(ways)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("several", [("--devices", "2"), ("--seed", "0,1")])
+def test_a_terminals_interrupt_saves_all_processes(pets, here, environment, several):
+    """It reaches the process that watches and those that it has started."""
+    words = [*command(pets), "--epochs", "200", *several]
+    process = start(words, environment, here, start_new_session=True)
+    count = 2 if "--seed" in several else 1
+    wait_for(lambda: len(list(here.glob("runs/*/metrics.csv"))) == count, process)
+    os.killpg(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=60)
-    assert process.returncode in (130, 143), err
-    assert err.splitlines()[-1].startswith(
-        ("deeper: interrupted; everything", "deeper: stopped at once; the last")
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+    last = err.splitlines()[-1]
+    assert last.startswith("deeper: interrupted; "), err
+    assert last.count("Go on with: deeper train") == 1
+    for run in here.glob("runs/*"):
+        assert RunFolder(run).run()["status"] == "interrupted"
+        events = [json.loads(line) for line in (run / "log.jsonl").read_text("utf-8").splitlines()]
+        assert events[-1]["reason"].startswith("interrupted; everything is saved")
+
+
+@pytest.mark.slow
+def test_several_seeds(deeper, here, pets):
+    said = deeper(
+        "train", pets, "--epochs", 1, "--size", 16, "--seed", "3,5", "--model", "cifar-resnet-20-a", "--json"
     )
-    done = subprocess.run(command(pets), cwd=here, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert outcome(here / json.loads(done.stdout)["run"]) == uninterrupted
+    document = answer(said)
+    assert [run["seed"] for run in document["runs"]] == [3, 5]
+    errors = [RunFolder(Path(run["run"])).run()["result"]["top1_error"] for run in document["runs"]]
+    assert [run["best"]["val_error"] for run in document["runs"]] == errors
+    (row,) = document["networks"]
+    assert row["network"] == "cifar-resnet-20-a"
+    assert row["runs"] == 2
+    assert row["mean"] == pytest.approx(np.mean(errors))
+    assert row["std"] == pytest.approx(np.std(errors, ddof=1))
+    assert row["best"] == min(errors)
+    assert said.err.count("36 images, 3 classes") == 1
+    assert "seed 5: writing" in said.err
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (["--seed", "0,x"], "'0,x': give one, or several as in 0,2 or 0-4"),
+        (["--seed", "4-2"], "'4-2': give one, or several"),
+        (["--seed", "-1"], "'-1': give one"),
+        (["--seed", "0-1000000000"], "100 at most"),
+        (["--seed", "1,2,1"], "seed 1 is named twice"),
+        (["--model", ","], "give one, or several as in a,b"),
+        (["--seed", "1,2", "--devices", "2"], "give one seed and one network"),
+    ],
+)
+def test_several_that_are_not_clear(deeper, here, pets, words, part):
+    said = deeper("train", pets, *words)
+    assert said.status == 2
+    assert part in said.err
+    assert not (here / "runs").exists()
 
 
 @pytest.mark.slow

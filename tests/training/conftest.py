@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from PIL import Image
 
 from goingdeeper.training.events import Events, Pace
 from goingdeeper.training.plan import Wishes
+from goingdeeper.training.stopping import AGAIN
 
 
 @pytest.fixture(scope="session")
@@ -58,7 +60,9 @@ class Signals(Events):
     def step(self, pace: Pace) -> None:
         self.paces.append(pace)
         if len(self.paces) == self.after:
-            for _ in range(self.times):
+            for again in range(self.times):
+                if again:
+                    time.sleep(AGAIN)
                 signal.raise_signal(self.number)
 
     def close(self) -> None:

@@ -1,19 +1,23 @@
 import signal
 import threading
+import time
 
 import pytest
 
-from goingdeeper.training.stopping import stop_requests
+from goingdeeper.training.stopping import AGAIN, stop_requests
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_first_signal_asks_and_the_second_quits(number):
+def test_the_first_signal_asks_and_a_later_one_quits(number):
     before = signal.getsignal(number)
     with stop_requests() as stop:
         assert not stop
         signal.raise_signal(number)
         assert stop
         assert stop.signal == number
+        signal.raise_signal(signal.SIGTERM)  # the same request by another way
+        assert stop.signal == number
+        time.sleep(AGAIN)
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(number)
     assert signal.getsignal(number) is before

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +14,11 @@ from goingdeeper.cli import show_json
 from goingdeeper.errors import UsageError
 
 if TYPE_CHECKING:
+    from goingdeeper.runs.folder import RunFolder
     from goingdeeper.training.plan import Wishes
 
 DEMO_EPOCHS = 12
+MOST_RUNS = 100
 SEED = click.IntRange(0, 2**31 - 1)
 
 
@@ -32,15 +35,60 @@ def _settings(
     return tuple(pairs)
 
 
+class Several(click.ParamType[Any]):
+    """`a,b` of any words, or `0,2,5-7` of seeds."""
+
+    def __init__(self, numbers: bool) -> None:
+        self.name = "integer" if numbers else "text"
+        self.numbers = numbers
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not isinstance(value, str):
+            return value
+        found: list[Any] = []
+        for part in (part.strip() for part in value.split(",")):
+            first, dash, last = part.partition("-")
+            if not self.numbers and part:
+                found.append(part)
+            elif first.isdecimal() and (last.isdecimal() if dash else True):
+                found += range(int(first), int(last or first) + 1)[: MOST_RUNS + 1]
+            else:
+                found = []
+                break
+        if len(found) > MOST_RUNS:
+            self.fail(f"'{value}': {MOST_RUNS} at most")
+        if not found:
+            self.fail(f"'{value}': give one, or several as in {'0,2 or 0-4' if self.numbers else 'a,b'}")
+        return tuple(found)
+
+
 @click.command("train", short_help="Train a classifier on a folder of images.")
 @click.argument("images")
-@click.option("--model", metavar="ID", help="Network, as `deeper list` names it.")
+@click.option(
+    "--model",
+    "models",
+    type=Several(numbers=False),
+    default=(None,),
+    metavar="ID[,ID...]",
+    help="Network, as `deeper list` names it; several are trained side by side.",
+)
 @click.option("--recipe", default="scratch", show_default=True, metavar="NAME", help="How to train.")
 @click.option("--epochs", type=click.IntRange(1), help="Times each image is seen.")
 @click.option("--batch", type=click.IntRange(1), help="Images a step, of all devices together.")
 @click.option("--lr", metavar="RATE", help="Learning rate.")
 @click.option("--size", type=click.IntRange(1), metavar="PIXELS", help="Side of the network's input.")
-@click.option("--seed", type=SEED, default=0, show_default=True, help="Of every draw.")
+@click.option(
+    "--seed",
+    "seeds",
+    type=Several(numbers=True),
+    default="0",
+    show_default=True,
+    metavar="N[,N...]",
+    help="Of every draw; several, as 0-4, are trained side by side.",
+)
+@click.option(
+    "--jobs", type=click.IntRange(1), help="Of several runs, how many at a time; as many as processors."
+)
 @click.option("--init-seed", type=SEED, help="Of the initial weights alone.")
 @click.option("--split-seed", type=SEED, default=0, show_default=True, help="Of the images held out.")
 @click.option("--split", metavar="RUN", help="Hold out the images that this run held out.")
@@ -72,6 +120,9 @@ def _settings(
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def train_command(
     images: str,
+    models: tuple[str | None, ...],
+    seeds: tuple[int, ...],
+    jobs: int | None,
     lr: str | None,
     out: Path | None,
     settings: tuple[tuple[str, str], ...],
@@ -91,7 +142,11 @@ def train_command(
         raise UsageError("--lr and --set rate: give one of them")
     if lr is not None:
         settings = (*settings, ("rate", lr))
-    _train(Wishes(images, settings=settings, **wishes), out, as_json)
+    own = Wishes(images, models[0], seed=seeds[0], settings=settings, **wishes)
+    if len(models) * len(seeds) == 1:
+        _train(own, out, as_json)
+    else:
+        _train_several(own, models, seeds, jobs, out, as_json)
 
 
 @click.command("demo", short_help="Train on the embedded digits and write a report.")
@@ -124,28 +179,12 @@ def _train(wishes: Wishes, out: Path | None, as_json: bool) -> None:
     if not first:
         return
     report = api.report(folder.path)
-    result = folder.run()["result"]
+    run = folder.run()
+    result = run["result"]
     low, high = result["interval_95"]
-    classifies = folder.run()["recipe"]["loss"]["kind"] != "Hint"
-    if classifies and high >= result["guessing_error"]:
-        click.echo(
-            "not clearly better than always naming the most frequent class "
-            f"({result['guessing_error']:.1f} %); train longer (--epochs) or at another --set rate=...",
-            err=True,
-        )
+    _doubt(run)
     if as_json:
-        show_json({
-            "run": str(folder.path),
-            "epochs": result["epochs"],
-            "best": {
-                "val_error": result["top1_error"],
-                "interval_95": result["interval_95"],
-                "images": result["images"],
-                "epoch": result["best_epoch"],
-            },
-            "seconds": result["seconds"],
-            "report": str(report),
-        })  # fmt: skip
+        show_json(_facts(folder, report))
         return
     click.echo(
         f"val error {result['top1_error']:.2f} % (95 %: {low:.1f} to {high:.1f}, n = {result['images']}, "
@@ -155,3 +194,79 @@ def _train(wishes: Wishes, out: Path | None, as_json: bool) -> None:
     path = shlex.quote(str(folder.path))
     click.echo(f"next:  deeper predict {path} IMAGE")
     click.echo(f"       deeper evaluate {path} FOLDER")
+
+
+def _doubt(run: dict[str, Any], name: str = "") -> None:
+    """Says so where a run has not clearly learnt anything."""
+    result = run["result"]
+    classifies = run["recipe"]["loss"]["kind"] != "Hint"
+    if classifies and result["interval_95"][1] >= result["guessing_error"]:
+        click.echo(
+            f"{name}{': ' if name else ''}not clearly better than always naming the most frequent class "
+            f"({result['guessing_error']:.1f} %); train longer (--epochs) or at another --set rate=...",
+            err=True,
+        )
+
+
+def _facts(folder: RunFolder, report: Path) -> dict[str, Any]:
+    result = folder.run()["result"]
+    return {
+        "run": str(folder.path),
+        "epochs": result["epochs"],
+        "best": {
+            "val_error": result["top1_error"],
+            "interval_95": result["interval_95"],
+            "images": result["images"],
+            "epoch": result["best_epoch"],
+        },
+        "seconds": result["seconds"],
+        "report": str(report),
+    }
+
+
+def _train_several(
+    wishes: Wishes,
+    models: tuple[str | None, ...],
+    seeds: tuple[int, ...],
+    jobs: int | None,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    from goingdeeper import api
+    from goingdeeper.cli.watch import Board, Watch
+    from goingdeeper.training.several import raise_problems, siblings, spread, train_siblings
+
+    runs = siblings(wishes, models, seeds, out)
+    board = Board()
+    watches = [Watch(board, run.name) for run in runs]
+    try:
+        train_siblings(runs, watches, jobs)
+    finally:
+        for watch in watches:
+            watch.close()
+    done = [(run.name, run.folder, api.report(run.folder.path)) for run in runs if run.folder]
+    for name, folder, _ in done:
+        _doubt(folder.run(), name)
+    table = spread([folder for _, folder, _ in done])
+    if as_json:
+        facts = [
+            {"network": folder.run()["network"], "seed": folder.run()["seed"], **_facts(folder, report)}
+            for _, folder, report in done
+        ]
+        show_json({"runs": facts, "networks": [asdict(row) for row in table]})
+    else:
+        wide = max((len(name) for name, *_ in done), default=0)
+        for name, folder, _ in done:
+            result = folder.run()["result"]
+            low, high = result["interval_95"]
+            click.echo(
+                f"{name:<{wide}}  val error {result['top1_error']:6.2f} % (95 %: {low:.1f} to {high:.1f}, "
+                f"n = {result['images']})  {folder.path}"
+            )
+        for row in table:
+            if row.std is not None:
+                click.echo(
+                    f"{row.network}: {row.mean:.2f} \u00b1 {row.std:.2f} % "
+                    f"(mean, standard deviation of {row.runs} runs), best {row.best:.2f} %"
+                )
+    raise_problems(runs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 import time
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -23,16 +23,14 @@ class _Stderr(Console):
         self.quiet = True
 
 
-class Watch(Events):
-    """Draws what training tells; `close` it at the end."""
+class Board:
+    """Where progress is drawn: a live line of each run below the notes, whichever run they are of."""
 
     def __init__(self) -> None:
         self.console = _Stderr(stderr=True, highlight=False, soft_wrap=True)
         self.live: Live | None = None
-        self.pace: Pace | None = None
-        self.end: EpochEnd | None = None
-        self.said = time.monotonic()
-        self.estimated = False
+        self.rows: dict[str, Table] = {}
+        self.notes: set[str] = set()
 
     @property
     def moving(self) -> bool:
@@ -40,7 +38,7 @@ class Watch(Events):
         return self.console.is_terminal and not self.console.is_dumb_terminal
 
     def note(self, text: str) -> None:
-        self._clear()
+        self.clear()
         if self.console.is_terminal:
             # Between words only, so that paths and commands can be copied.
             text = textwrap.fill(
@@ -49,11 +47,49 @@ class Watch(Events):
             )  # fmt: skip
         self.console.print(Text(text))
 
+    def draw(self, name: str, row: Table) -> None:
+        self.rows[name] = row
+        if self.live is None:
+            self.live = Live(
+                console=self.console, refresh_per_second=8, transient=True, redirect_stdout=False
+            )
+            self.live.start()
+        self.live.update(Group(*self.rows.values()))
+
+    def clear(self) -> None:
+        if self.live:
+            self.live.stop()
+            self.live = None
+
+
+class Watch(Events):
+    """Draws what training tells; `close` it at the end.
+
+    Of several runs each has a watch with its name and the same board; what all of them say is shown once.
+    """
+
+    def __init__(self, board: Board | None = None, name: str = "") -> None:
+        self.board = board or Board()
+        self.name = name
+        self.pace: Pace | None = None
+        self.end: EpochEnd | None = None
+        self.said = time.monotonic()
+        self.estimated = False
+
+    def note(self, text: str) -> None:
+        if not self.name:
+            self.board.note(text)
+        elif text not in self.board.notes:
+            self.board.notes.add(text)
+            self.board.note(f"{self.name}: {text}")
+
     def reading(self, done: int, total: int) -> None:
+        width = self.board.console.width
         if done == total:
-            self._clear()
-        elif self.moving:
-            self._draw(_row("reading images", done, total, f"{done:,} of {total:,}", self.console.width))
+            self.board.rows.pop(self.name, None)
+            self.board.clear()
+        elif self.board.moving:
+            self._draw(_row(self._named("reading images"), done, total, f"{done:,} of {total:,}", width))
         else:
             self._plain(f"reading images: {done:,} of {total:,}")
 
@@ -66,8 +102,8 @@ class Watch(Events):
                 self.note(
                     f"about {roughly(pace.seconds_left)} for {epochs} epoch{'' if epochs == 1 else 's'}"
                 )
-        if self.moving:
-            self._draw(self._line(self.console.width))
+        if self.board.moving:
+            self._draw(self._line(self.board.console.width))
         else:
             self._plain(self._text())
 
@@ -75,17 +111,24 @@ class Watch(Events):
         self.end = end
 
     def close(self) -> None:
-        self._clear()
+        self.board.rows.pop(self.name, None)
+        self.board.clear()
         # A run that goes on may end with an evaluation, without a step.
-        if self.end and self.pace and not self.moving and self.end.epoch == self.end.epochs:
-            self.console.print(Text(self._text()))
+        if self.end and self.pace and not self.board.moving and self.end.epoch == self.end.epochs:
+            self._print(self._text())
         self.end = None
+
+    def _named(self, text: str) -> str:
+        return f"{self.name}: {text}" if self.name else text
+
+    def _print(self, text: str) -> None:
+        self.board.console.print(Text(self._named(text)))
 
     def _line(self, width: int) -> Table:
         pace = self.pace
         assert pace is not None
         done = (pace.epoch - 1) * pace.steps + pace.step
-        label = f"epoch {pace.epoch:>{len(str(pace.epochs))}}/{pace.epochs}"
+        label = self._named(f"epoch {pace.epoch:>{len(str(pace.epochs))}}/{pace.epochs}")
         return _row(label, done, pace.epochs * pace.steps, self._facts(width - len(label) - 5), width)
 
     def _facts(self, width: int) -> str:
@@ -119,23 +162,13 @@ class Watch(Events):
         return f"epoch {pace.epoch}/{pace.epochs}  step {pace.step}/{pace.steps}  {self._facts(200)}"
 
     def _draw(self, row: Table) -> None:
-        if self.live is None:
-            self.live = Live(
-                console=self.console, refresh_per_second=8, transient=True, redirect_stdout=False
-            )
-            self.live.start()
-        self.live.update(row)
-
-    def _clear(self) -> None:
-        if self.live:
-            self.live.stop()
-            self.live = None
+        self.board.draw(self.name, row)
 
     def _plain(self, text: str) -> None:
         now = time.monotonic()
         if now - self.said >= PLAIN_SECONDS:
             self.said = now
-            self.console.print(Text(text))
+            self._print(text)
 
 
 def duration(seconds: float) -> str:

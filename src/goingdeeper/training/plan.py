@@ -113,7 +113,8 @@ def choose_device(wish: str, devices: int = 1) -> Reason:
     if wish == "auto":
         if torch.cuda.is_available():
             return Reason("device", "cuda", torch.cuda.get_device_name(0))
-        return Reason("device", "cpu", f"{torch.get_num_threads()} threads")
+        threads = torch.get_num_threads()
+        return Reason("device", "cpu", f"{threads} thread{'' if threads == 1 else 's'}")
     try:
         device = torch.device(wish)
     except RuntimeError:

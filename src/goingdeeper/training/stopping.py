@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+AGAIN = 0.5
+"""Seconds from which on a signal is a second one. One Ctrl-C reaches a process of several twice at once: from
+the terminal, and from the process that watches it."""
 
 
 class StopRequest:
@@ -21,15 +26,17 @@ class StopRequest:
 @contextmanager
 def stop_requests() -> Iterator[StopRequest]:
     """Within, SIGINT and SIGTERM are noted instead of raised. Does nothing off the main thread."""
-    request = StopRequest()
+    request, begun = StopRequest(), 0.0
     if threading.current_thread() is not threading.main_thread():
         yield request
         return
 
     def note(number: int, frame: FrameType | None) -> None:
-        if request.signal is not None:
+        nonlocal begun
+        if request.signal is None:
+            request.signal, begun = number, time.monotonic()
+        elif time.monotonic() - begun >= AGAIN:
             raise KeyboardInterrupt
-        request.signal = number
 
     before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -1,0 +1,160 @@
+"""Several runs side by side, each in a process of its own: other seeds, other networks."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from pathlib import Path
+from statistics import fmean, stdev
+
+from goingdeeper.data.pictures import cpus
+from goingdeeper.errors import GoingDeeperError, Interrupted, UsageError
+from goingdeeper.runs.folder import RunFolder
+from goingdeeper.training.children import Child, start
+from goingdeeper.training.events import Events
+from goingdeeper.training.plan import Wishes, choose_device
+from goingdeeper.training.record import command
+from goingdeeper.training.stopping import stop_requests
+
+ON_A_GPU = 4
+"""Runs at a time on a GPU; a captured step of a small net leaves most of it idle."""
+
+
+@dataclass
+class Sibling:
+    """One of the runs: its name among them, its wishes, and its folder or problem once it has ended."""
+
+    name: str
+    wishes: Wishes
+    out: Path | None
+    child: Child | None = None
+    folder: RunFolder | None = None
+    problem: Exception | None = None
+
+    @property
+    def ended(self) -> bool:
+        return self.folder is not None or self.problem is not None
+
+    def look(self, events: Events) -> None:
+        """Hears what it has told; notes its end."""
+        if self.child is None or self.ended:
+            return
+        alive = self.child.process.is_alive()  # asked first, so that nothing told before is missed
+        self.child.listen(events)
+        if alive:
+            return
+        events.close()
+        self.child.process.join()
+        if self.child.folder:
+            self.folder = RunFolder(self.child.folder)
+        else:
+            self.problem = self.child.death(self.name) or RuntimeError(f"{self.name} ended without a word")
+
+
+def siblings(
+    wishes: Wishes, models: Sequence[str | None], seeds: Sequence[int], out: Path | None
+) -> list[Sibling]:
+    """A run of each network with each seed; of several, each has a folder of its name in `out`.
+
+    Raises UsageError where one is named twice.
+    """
+    found = []
+    for model in models:
+        for seed in seeds:
+            parts = [model or ""] if len(models) > 1 else []
+            parts += [f"seed {seed}"] if len(seeds) > 1 else []
+            name = " ".join(parts)
+            own = out / name.replace(" ", "-") if out and name else out
+            found.append(Sibling(name, replace(wishes, model=model, seed=seed), own))
+    for what, values in (("network", models), ("seed", seeds)):
+        for value in values:
+            if values.count(value) > 1:
+                raise UsageError(f"{what} {value} is named twice")
+    return found
+
+
+def train_siblings(runs: Sequence[Sibling], events: Sequence[Events], jobs: int | None = None) -> None:
+    """Trains them all, `jobs` at a time (as many as there are processors), and notes how each one ended.
+
+    Each is what it would be alone with as many threads: processors / jobs. A problem of one leaves the others
+    alone. Raises Interrupted after Ctrl-C or SIGTERM, with everything that was finished saved.
+    """
+    if any(run.wishes.devices > 1 for run in runs) or "WORLD_SIZE" in os.environ:
+        raise UsageError("several processes share the batches of one run; give one seed and one network")
+    device = choose_device(runs[0].wishes.device).value
+    at_once = min(len(runs), jobs or (cpus() if device == "cpu" else ON_A_GPU))
+    threads = max(1, cpus() // at_once)
+    asked = False
+    with stop_requests() as stop:
+        while not all(run.ended for run in runs):
+            working = sum(1 for run in runs if run.child and not run.ended)
+            for run in runs:
+                if run.child is None and working < at_once and not stop:
+                    run.child, working = start(run.wishes, run.out, threads), working + 1
+            for run, own in zip(runs, events, strict=True):
+                run.look(own)
+            if stop and not working:
+                break
+            if stop and not asked:
+                asked = True
+                for run in runs:
+                    if run.child and not run.ended:
+                        run.child.signal(stop.signal or 0)
+            time.sleep(0.02)
+    if stop and not all(run.folder for run in runs):
+        raise Interrupted(_left(runs), stop.signal or 2)
+
+
+def raise_problems(runs: Sequence[Sibling]) -> None:
+    """Raises what all of them have met; where only some have, an error that names each with its problem."""
+    failed = [run for run in runs if run.problem]
+    if not failed:
+        return
+    problem = failed[0].problem
+    assert problem is not None
+    if len(failed) == len(runs) and len({str(run.problem) for run in runs}) == 1:
+        raise problem
+    each = "; ".join(f"{run.name}: {run.problem}" for run in failed)
+    error = GoingDeeperError(f"{len(failed)} of {len(runs)} runs failed; {each}")
+    error.exit_status = getattr(problem, "exit_status", 1)
+    raise error from problem
+
+
+def _left(runs: Sequence[Sibling]) -> str:
+    """What an interruption has left, and how to go on."""
+    open_runs = [run for run in runs if not run.folder]
+    words = []
+    for model, group in groupby(open_runs, key=lambda run: run.wishes.model):
+        seeds = ",".join(str(run.wishes.seed) for run in group)
+        plain = command(replace(open_runs[0].wishes, model=model, seed=0))
+        out = f" --out {shlex.quote(str(runs[0].out.parent))}" if runs[0].out else ""
+        words.append(f"{plain} --seed {seeds}{out}")
+    done = len(runs) - len(open_runs)
+    return f"interrupted; {done} of {len(runs)} runs are finished. Go on with: {' && '.join(words)}"
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The validation errors of a network's runs, in per cent; std is None for a single run."""
+
+    network: str
+    runs: int
+    mean: float
+    std: float | None
+    best: float
+
+
+def spread(folders: Sequence[RunFolder]) -> list[Spread]:
+    """Of each network: mean, standard deviation (of a sample, n - 1) and best of its runs' errors."""
+    errors: dict[str, list[float]] = {}
+    for folder in folders:
+        run = folder.run()
+        errors.setdefault(run["network"], []).append(run["result"]["top1_error"])
+    return [
+        Spread(name, len(own), fmean(own), stdev(own) if len(own) > 1 else None, min(own))
+        for name, own in errors.items()
+    ]

@@ -177,6 +177,14 @@ def test_differences_in_words(changes, words):
     assert differences(json.loads(json.dumps(record())), record(**changes)) == words
 
 
+def test_an_option_that_a_run_is_older_than_was_left_out():
+    old = json.loads(json.dumps(record()))
+    for name in ("test_share", "group", "fold"):
+        del old["wishes"][name]
+    assert differences(old, record()) == ""
+    assert differences(old, record(wishes=replace(WISHES, test_share=0.1))) == "test_share 0.0, now 0.1"
+
+
 def test_tuples_and_lists_are_the_same_to_json():
     recipe = {"epochs": 10, "sizes": (1, 2)}
     assert differences(json.loads(json.dumps(record(recipe=recipe))), record(recipe=recipe)) == ""

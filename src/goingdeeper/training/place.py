@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,11 @@ from typing import Any
 from goingdeeper.errors import DataError, RunFolderError
 from goingdeeper.runs.folder import RunFolder
 from goingdeeper.runs.listing import in_use, list_runs
+from goingdeeper.training.plan import Wishes
 
 RUNS = Path("runs")
+
+_DEFAULTS: dict[str, Any] = asdict(Wishes(""))
 
 
 def check_out(out: Path) -> None:
@@ -69,8 +73,9 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
 
 
 def _wished(run: Mapping[str, Any]) -> dict[str, str]:
-    wishes = dict(run.get("wishes", {}))
-    settings = wishes.pop("settings", {})
+    """What was asked for; an option that the run is older than was left at its default."""
+    wishes = _DEFAULTS | run.get("wishes", {})
+    settings = dict(wishes.pop("settings", {}))
     wishes.pop("tensorboard", None)
     return {key: str(value) for key, value in (wishes | settings).items() if value is not None}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,9 @@ from goingdeeper.checks.health import Health, examine
 from goingdeeper.checks.labels import suspects
 from goingdeeper.checks.page import page
 from goingdeeper.data.decode import Pixels, png
-from goingdeeper.data.sources import Problem, Source, open_source
+from goingdeeper.data.sources import Source, open_source
 from goingdeeper.errors import DataError, MissingExtra, UsageError
-from goingdeeper.evaluation.evaluate import Side
+from goingdeeper.evaluation.evaluate import VIEWS, Evaluation, Member, Side
 from goingdeeper.evaluation.evaluate import evaluate as _evaluate
 from goingdeeper.evaluation.scores import Score
 from goingdeeper.files import write_whole
@@ -27,7 +27,7 @@ from goingdeeper.reports.report import write_report
 from goingdeeper.runs.folder import RunFolder
 from goingdeeper.runs.model import Model, load_model
 from goingdeeper.training.events import Events
-from goingdeeper.training.plan import Wishes
+from goingdeeper.training.plan import Wishes, choose_device
 from goingdeeper.training.several import raise_problems, siblings, train_siblings
 from goingdeeper.training.train import train as _train
 
@@ -218,28 +218,47 @@ def load(path: PathLike) -> Run:
 
 
 def evaluate(
-    run: Run | PathLike, images: PathLike | None = None, *, protocol: str = "1crop", split: Side = "val"
-) -> Score:
-    """The score of a run on a folder of class folders, or on the images it held out.
-
-    split: "val" or "test", which of them.
-    """
-    return score(run if isinstance(run, Run) else load(run), images, protocol=protocol, split=split)[0]
-
-
-def score(
-    run: Run,
+    runs: Run | PathLike | Sequence[Run | PathLike],
     images: PathLike | None = None,
     *,
     protocol: str = "1crop",
     split: Side = "val",
-    batch: int = 128,
+    device: str = "auto",
+    devices: int = 1,
+) -> Score:
+    """The score of a run, or of several together, on a folder of class folders, or on what they held out.
+
+    Several are an ensemble: the mean of their probabilities, classes matched by name. protocol: the views of
+    each image, as `goingdeeper.evaluation.protocols.PROTOCOLS` names them. split: "val" or "test", which of
+    the images. devices: processes, or GPUs, that share the images.
+    """
+    return evaluation(runs, images, protocol=protocol, split=split, device=device, devices=devices).score()
+
+
+def evaluation(
+    runs: Run | PathLike | Sequence[Run | PathLike],
+    images: PathLike | None = None,
+    *,
+    protocol: str = "1crop",
+    split: Side = "val",
+    batch: int = VIEWS,
+    device: str = "auto",
+    devices: int = 1,
     progress: Callable[[int, int], None] | None = None,
-) -> tuple[Score, tuple[Problem, ...]]:
-    """As `evaluate`, with the images that could not be read."""
-    folder = RunFolder(run.path) if (run.path / "run.json").is_file() else None
-    where = os.fspath(images) if images is not None else None
-    return _evaluate(run.model, where, folder, protocol=protocol, side=split, batch=batch, progress=progress)
+) -> Evaluation:
+    """As `evaluate`, with what each model says of each image."""
+    several = [runs] if isinstance(runs, Run | str | os.PathLike) else list(runs)
+    members = []
+    for each in several:
+        run = each if isinstance(each, Run) else load(each)
+        folder = RunFolder(run.path) if (run.path / "run.json").is_file() else None
+        members.append(Member(run.model, folder))
+    if not members:
+        raise UsageError("no run to evaluate; give at least one")
+    return _evaluate(
+        members, _path(images), protocol_name=protocol, side=split, batch=batch,
+        device=choose_device(device, devices).value, devices=devices, progress=progress,
+    )  # fmt: skip
 
 
 def report(path: PathLike) -> Path:

@@ -64,7 +64,7 @@ def test_version(deeper):
         (["train", "photos", "more"], ["unexpected extra argument", "more"]),
         (["train", "photos", "--set", "rate"], ["--set rate", "key=value", "--set rate=0.05"]),
         (["train", "photos", "--set", "=3"], ["--set =3", "key=value"]),
-        (["evaluate"], ["Missing argument 'RUN'"]),
+        (["evaluate"], ["no RUN is given"]),
         (["evaluate", "r", "--batch", "0"], ["'--batch'"]),
         (["predict", "runs/a"], ["Missing argument 'IMAGES...'"]),
         (["predict", "runs/a", "x.png", "--top", "0"], ["'--top'"]),

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from goingdeeper.runs.folder import RunFolder
-from goingdeeper.training.stopping import AGAIN
+from goingdeeper.stopping import AGAIN
 
 DEEPER = [sys.executable, "-m", "goingdeeper"]
 

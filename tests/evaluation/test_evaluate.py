@@ -15,7 +15,8 @@ from goingdeeper.data.pictures import survey
 from goingdeeper.data.preprocessing import Preprocessing
 from goingdeeper.data.sources import open_source
 from goingdeeper.errors import DataError, UsageError
-from goingdeeper.evaluation.evaluate import evaluate
+from goingdeeper.evaluation.evaluate import Member
+from goingdeeper.evaluation.evaluate import evaluate as evaluate_all
 from goingdeeper.evaluation.predict import log_probabilities
 from goingdeeper.layers import CLASSES, GlobalAvgPool, Linear, Network
 from goingdeeper.nn.build import build, create_model
@@ -47,6 +48,12 @@ def paint(tmp_path):
         return tmp_path / name
 
     return make
+
+
+def evaluate(model, images, run, *, protocol="1crop", **more):
+    """The score of one model, and the images that could not be read."""
+    found = evaluate_all([Member(model, run)], images, protocol_name=protocol, **more)
+    return found.score(), found.problems
 
 
 def test_a_folder_of_class_folders(model, paint):
@@ -92,9 +99,11 @@ def test_unreadable_images_are_named_and_only_a_few_allowed(model, paint):
     assert [problem.path for problem in problems] == ["red/0.png"]
 
 
-@pytest.mark.parametrize("protocol", ["10crops", "", "144crop"])
+@pytest.mark.parametrize("protocol", ["10crops", "", "144"])
 def test_an_unknown_protocol_is_refused(model, paint, protocol):
-    with pytest.raises(UsageError, match=f"unknown protocol '{protocol}'.*the protocols are: 1crop"):
+    with pytest.raises(
+        UsageError, match=f"unknown protocol '{protocol}'.*(the protocols are: 1crop|did you mean)"
+    ):
         evaluate(model, str(paint({"red/1.png": "red"})), None, protocol=protocol)
 
 

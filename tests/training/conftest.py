@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from goingdeeper.stopping import AGAIN
 from goingdeeper.training.events import Events, Pace
 from goingdeeper.training.plan import Wishes
-from goingdeeper.training.stopping import AGAIN
 
 
 @pytest.fixture(scope="session")

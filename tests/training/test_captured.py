@@ -20,6 +20,7 @@ from goingdeeper.nn.build import build
 from goingdeeper.recipes import SCRATCH, recipes
 from goingdeeper.recipes.schedules import UntilLearning
 from goingdeeper.recipes.settings import change
+from goingdeeper.stopping import StopRequest
 from goingdeeper.training import loop
 from goingdeeper.training.budget import epochs_within
 from goingdeeper.training.checkpoints import newest_checkpoint
@@ -27,7 +28,6 @@ from goingdeeper.training.engine import Engine
 from goingdeeper.training.events import Events
 from goingdeeper.training.job import Job
 from goingdeeper.training.loop import Trainer
-from goingdeeper.training.stopping import StopRequest
 from goingdeeper.training.ways import can_capture, choose_way
 
 DIGITS = open_source("digits")

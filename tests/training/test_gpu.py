@@ -15,11 +15,11 @@ from goingdeeper.errors import GateError
 from goingdeeper.nn.build import build
 from goingdeeper.recipes import recipe
 from goingdeeper.recipes.settings import change
+from goingdeeper.stopping import StopRequest
 from goingdeeper.training.checkpoints import newest_checkpoint
 from goingdeeper.training.events import Events
 from goingdeeper.training.job import Job
 from goingdeeper.training.loop import Trainer
-from goingdeeper.training.stopping import StopRequest
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="captured graphs need a CUDA GPU")
 

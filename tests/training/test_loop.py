@@ -25,11 +25,11 @@ from goingdeeper.layers import (
 from goingdeeper.nn.build import build
 from goingdeeper.recipes import SCRATCH
 from goingdeeper.recipes.settings import change
+from goingdeeper.stopping import StopRequest
 from goingdeeper.training.checkpoints import newest_checkpoint
 from goingdeeper.training.events import Events
 from goingdeeper.training.job import Job
 from goingdeeper.training.loop import Trainer
-from goingdeeper.training.stopping import StopRequest
 
 CLASS_NAMES = ("a", "b", "c")
 

@@ -38,7 +38,7 @@ from goingdeeper.training.engine import Engine
 from goingdeeper.training.events import Events
 from goingdeeper.training.job import Job
 from goingdeeper.training.loop import Trainer
-from goingdeeper.training.stopping import StopRequest
+from goingdeeper.stopping import StopRequest
 from goingdeeper.training import update
 
 folder, stop_at = Path(sys.argv[1]), int(sys.argv[2])

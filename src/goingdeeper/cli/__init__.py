@@ -27,7 +27,7 @@ VERBS = {
     "check": ("check", "Say what is wrong with a collection of images, before training."),
     "prepare": ("prepare", "Make images small once, in a store that loads several times faster."),
     "train": ("train", "Train a classifier on a folder of images."),
-    "evaluate": ("use", "Score a trained run on labelled images."),
+    "evaluate": ("evaluate", "Score a run, or several together, as the papers did."),
     "predict": ("use", "Classify images with a trained run."),
     "runs": ("use", "List what has been trained, with scores."),
 }

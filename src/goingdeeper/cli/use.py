@@ -1,73 +1,14 @@
-"""`deeper evaluate`, `deeper predict` and `deeper runs`."""
+"""`deeper predict` and `deeper runs`."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
 
 import click
 
 from goingdeeper.cli import show_json
 from goingdeeper.errors import DataError, GoingDeeperError, shown
-
-
-@click.command("evaluate", short_help="Score a trained run on labelled images.")
-@click.argument("run", type=click.Path(path_type=Path))
-@click.argument("images", required=False)
-@click.option("--protocol", default="1crop", show_default=True, help="Which views of an image are scored.")
-@click.option(
-    "--split", type=click.Choice(["val", "test"]), default="val", show_default=True, help="Held out for what."
-)
-@click.option("--batch", type=click.IntRange(1), default=128, show_default=True, help="Images at a time.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def evaluate_command(
-    run: Path, images: str | None, protocol: str, split: Literal["val", "test"], batch: int, as_json: bool
-) -> None:
-    """Score RUN on IMAGES, a folder of class folders; without IMAGES, on those that it held out.
-
-    Classes are matched by name. Errors are per cent, with a 95 % Wilson interval.
-    """
-    from goingdeeper import api
-    from goingdeeper.cli.watch import Watch
-
-    trained = api.load(run)
-    watch = Watch()
-    try:
-        score, problems = api.score(
-            trained, images, protocol=protocol, split=split, batch=batch, progress=watch.reading
-        )
-    finally:
-        watch.close()
-    for problem in problems:
-        place = shown(problem.path)
-        place = "" if place in problem.problem else f"{place}: "
-        click.echo(f"{problem.action}: {place}{problem.problem}", err=True)
-    missing = [name for name in trained.model.classes if name not in score.per_class]
-    if missing:
-        click.echo(f"no image of: {', '.join(missing[:12])}{', ...' if len(missing) > 12 else ''}", err=True)
-    if images is not None and split == "val" and trained.trained_on(images):
-        click.echo(
-            "these images include those the run was trained on; without IMAGES only the others are scored",
-            err=True,
-        )
-    if as_json:
-        show_json({**asdict(score), "failed": [asdict(problem) for problem in problems]})
-        return
-    low, high = score.interval_95
-    top5 = f" · top-5 error {score.top5_error:.2f} %" if score.top5_error is not None else ""
-    click.echo(
-        f"top-1 error {score.top1_error:.2f} % (95 %: {low:.1f} to {high:.1f}, n = {score.images}, "
-        f"{score.crops} crop){top5} · cross-entropy {score.cross_entropy:.4f}"
-    )
-    wrong = {name: found for name, found in score.per_class.items() if found.wrong}
-    for name, found in sorted(wrong.items(), key=lambda pair: -pair[1].error)[:10]:
-        low, high = found.interval_95
-        click.echo(
-            f"  {name}: {found.wrong} of {found.images} wrong, {found.error:.1f} % ({low:.1f} to {high:.1f})"
-        )
-    if len(wrong) > 10:
-        click.echo(f"  and {len(wrong) - 10} more classes with errors; --json lists all")
 
 
 @click.command("predict", short_help="Classify images with a trained run.")

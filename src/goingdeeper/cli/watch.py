@@ -75,6 +75,7 @@ class Watch(Events):
         self.end: EpochEnd | None = None
         self.said = time.monotonic()
         self.estimated = False
+        self.begun: tuple[float, int] | None = None
 
     def note(self, text: str) -> None:
         if not self.name:
@@ -84,14 +85,26 @@ class Watch(Events):
             self.board.note(f"{self.name}: {text}")
 
     def reading(self, done: int, total: int) -> None:
-        width = self.board.console.width
+        self._count("reading images", done, total)
+
+    def scoring(self, done: int, total: int) -> None:
+        """Images scored, those of all models together."""
+        begun, before = self.begun or (time.monotonic(), done)
+        self.begun = (begun, before)
+        spent, made = time.monotonic() - begun, done - before
+        left = f"  {duration(spent / made * (total - done))} left" if made and spent > 5 else ""
+        self._count("scoring images", done, total, left)
+
+    def _count(self, what: str, done: int, total: int, left: str = "") -> None:
+        facts = f"{done:,} of {total:,}{left}"
         if done == total:
+            self.begun = None
             self.board.rows.pop(self.name, None)
             self.board.clear()
         elif self.board.moving:
-            self._draw(_row(self._named("reading images"), done, total, f"{done:,} of {total:,}", width))
+            self._draw(_row(self._named(what), done, total, facts, self.board.console.width))
         else:
-            self._plain(f"reading images: {done:,} of {total:,}")
+            self._plain(f"{what}: {facts}")
 
     def step(self, pace: Pace) -> None:
         self.pace = pace

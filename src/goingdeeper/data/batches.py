@@ -67,7 +67,7 @@ def training_batches(
             images, found = mixed(images, found, len(classes), augmentation.mixup, augmentation.cutmix, draws)
         return Batch(images[own], found[own])
 
-    yield from _ahead(load, range(start, steps_in_epoch(len(items), batch)))
+    yield from ahead(load, range(start, steps_in_epoch(len(items), batch)))
 
 
 def numbers(items: Sequence[Item], classes: Sequence[str]) -> Whole:
@@ -112,10 +112,10 @@ def evaluation_batches(
         return preprocessing.views(pictures.read([item.path for item in chosen], pool))
 
     count = -(-len(items) // batch)
-    yield from _ahead(load, range(count * rank // ranks, count * (rank + 1) // ranks))
+    yield from ahead(load, range(count * rank // ranks, count * (rank + 1) // ranks))
 
 
-def _ahead(load: Callable[[int, ThreadPoolExecutor], Loaded], positions: range) -> Iterator[Loaded]:
+def ahead(load: Callable[[int, ThreadPoolExecutor], Loaded], positions: range) -> Iterator[Loaded]:
     """Loads on a thread, two ahead of the one being used."""
     ready: queue.Queue[Loaded | BaseException | None] = queue.Queue(maxsize=2)
     stopped = threading.Event()

@@ -141,13 +141,7 @@ def survey(
                     kept[item.path] = pixels
         if progress:
             progress(done, total)
-    bad = len(unreadable)
-    if bad > bad_share * total:
-        listed = "; ".join(one.problem for one in unreadable)
-        raise DataError(
-            f"{bad} of {total} images cannot be read, over the {100 * bad_share:g} % that may be left out "
-            f"(in training, --set bad_share=0.05 allows 5 %); repair or remove them: {shortened(listed)}"
-        )
+    check_share(unreadable, total, bad_share)
     pictures = Pictures(source, size, resident, largest, whole)
     problems = (*source.problems, *unreadable)
     return Survey(digests, sizes, problems, pictures, groups(digests, thumbnails) if grouped else {})
@@ -202,6 +196,17 @@ def pixels_digest(pixels: Pixels) -> str:
     found = hashlib.sha256(f"{pixels.shape}".encode())
     found.update(np.ascontiguousarray(pixels).data)
     return found.hexdigest()
+
+
+def check_share(unreadable: Sequence[Problem], total: int, bad_share: float = BAD_SHARE) -> None:
+    """Raises DataError where more than `bad_share` of the images cannot be read."""
+    bad = len(unreadable)
+    if bad > bad_share * total:
+        listed = "; ".join(one.problem for one in unreadable)
+        raise DataError(
+            f"{bad} of {total} images cannot be read, over the {100 * bad_share:g} % that may be left out "
+            f"(in training, --set bad_share=0.05 allows 5 %); repair or remove them: {shortened(listed)}"
+        )
 
 
 def _free_memory() -> int:

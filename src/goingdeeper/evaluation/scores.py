@@ -26,7 +26,7 @@ class Score:
     """Errors in per cent with 95 % Wilson intervals; top-5 only where there are six classes or more."""
 
     protocol: str
-    crops: int
+    crops: int | None
     models: int
     images: int
     top1_error: float
@@ -42,7 +42,7 @@ def score(
     classes: Sequence[str],
     *,
     protocol: str = "1crop",
-    crops: int = 1,
+    crops: int | None = 1,
     models: int = 1,
 ) -> Score:
     """log_probabilities: (N, classes), of the averaged prediction; labels: (N,) class numbers."""

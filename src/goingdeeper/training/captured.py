@@ -10,9 +10,9 @@ import torch
 from goingdeeper.data.batches import Batch
 from goingdeeper.data.resident import Resident, Turn
 from goingdeeper.recipes.schedules import Now
+from goingdeeper.stopping import StopRequest
 from goingdeeper.training.gradients import bounded_unseen
 from goingdeeper.training.optimisers import set_rates
-from goingdeeper.training.stopping import StopRequest
 from goingdeeper.training.update import Place, Updater, diverged, when
 
 LOOK = 50

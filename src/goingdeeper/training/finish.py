@@ -13,6 +13,7 @@ import torch
 from goingdeeper.data.batches import training_batches
 from goingdeeper.data.sources import Source
 from goingdeeper.evaluation.predict import log_probabilities
+from goingdeeper.evaluation.predictions import COLUMNS, prediction_rows
 from goingdeeper.evaluation.scores import Score, score
 from goingdeeper.nn.build import Net
 from goingdeeper.nn.population import population_statistics
@@ -49,21 +50,7 @@ def finish(
         progress=lambda *_: ask(), batch=min(EVALUATION_BATCH, job.recipe.batch),
     )  # fmt: skip
     final = score(found, labels, job.classes)
-    likely = found.exp()
-    folder.write_rows(
-        "predictions.csv",
-        ("path", "true", "predicted", "probability", "probability_true"),
-        sorted(
-            (
-                item.path,
-                item.label,
-                job.classes[int(row.argmax())],
-                f"{float(row.max()):.6f}",
-                f"{float(row[number[item.label]]):.6f}",
-            )
-            for item, row in zip(job.val, likely, strict=True)
-        ),
-    )
+    folder.write_rows("predictions.csv", COLUMNS, prediction_rows(job.val, found, job.classes))
     scores = _scores(final)
     save_model(
         folder.model,

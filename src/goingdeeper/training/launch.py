@@ -11,10 +11,10 @@ from pathlib import Path
 from goingdeeper.data.pictures import cpus
 from goingdeeper.errors import GoingDeeperError
 from goingdeeper.runs.folder import RunFolder
+from goingdeeper.stopping import StopRequest, stop_requests
 from goingdeeper.training.children import Child, start
 from goingdeeper.training.events import Events
 from goingdeeper.training.plan import Wishes
-from goingdeeper.training.stopping import StopRequest, stop_requests
 
 PATIENCE, GRACE = 2.0, 20.0
 """Seconds after a process has failed until the others are asked to end, and until they are killed."""

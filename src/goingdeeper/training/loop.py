@@ -21,12 +21,12 @@ from goingdeeper.evaluation.predict import log_probabilities
 from goingdeeper.evaluation.scores import Score, score
 from goingdeeper.recipes.losses import CrossEntropy, Hint
 from goingdeeper.recipes.schedules import Now
+from goingdeeper.stopping import StopRequest
 from goingdeeper.training.captured import LOOK, CapturedUpdater
 from goingdeeper.training.checkpoints import Checkpoint, save_checkpoint
 from goingdeeper.training.engine import Engine
 from goingdeeper.training.events import EpochEnd, Events, Pace
 from goingdeeper.training.job import Job, Progress
-from goingdeeper.training.stopping import StopRequest
 from goingdeeper.training.stuck import Plateau
 from goingdeeper.training.update import Place, Updater, diverged
 from goingdeeper.training.ways import Way, choose_way

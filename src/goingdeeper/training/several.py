@@ -14,11 +14,11 @@ from statistics import fmean, stdev
 from goingdeeper.data.pictures import cpus
 from goingdeeper.errors import GoingDeeperError, Interrupted, UsageError
 from goingdeeper.runs.folder import RunFolder
+from goingdeeper.stopping import stop_requests
 from goingdeeper.training.children import Child, start
 from goingdeeper.training.events import Events
 from goingdeeper.training.plan import Wishes, choose_device
 from goingdeeper.training.record import command
-from goingdeeper.training.stopping import stop_requests
 
 ON_A_GPU = 4
 """Runs at a time on a GPU; a captured step of a small net leaves most of it idle."""

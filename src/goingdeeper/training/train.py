@@ -24,6 +24,7 @@ from goingdeeper.recipes.settings import change, full_name, lasting
 from goingdeeper.runs.folder import RunFolder
 from goingdeeper.runs.listing import going_on, locked
 from goingdeeper.runs.model import Model
+from goingdeeper.stopping import StopRequest, stop_requests
 from goingdeeper.training.budget import epochs_within, seconds
 from goingdeeper.training.checkpoints import newest_checkpoint
 from goingdeeper.training.engine import Engine
@@ -49,7 +50,6 @@ from goingdeeper.training.plan import (
 )
 from goingdeeper.training.record import announce, resolve
 from goingdeeper.training.start import begin_from, origin, take_over
-from goingdeeper.training.stopping import StopRequest, stop_requests
 from goingdeeper.training.tensorboard import TensorBoard, check_tensorboard
 from goingdeeper.training.update import prepared
 

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from goingdeeper.training.stopping import AGAIN, stop_requests
+from goingdeeper.stopping import AGAIN, stop_requests
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

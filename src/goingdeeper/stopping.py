@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM during training: the first asks to stop after the step, a second one quits."""
+"""Ctrl-C and SIGTERM in long work: the first asks to stop where all can be kept, a second one quits."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from goingdeeper.errors import ResourceError
-from goingdeeper.files import lock, write_whole
+from goingdeeper.files import lock, whole_file, write_whole
 
 
 @pytest.mark.parametrize("content", ["new ☃\n", b"\x00\xff new"])
@@ -48,6 +48,20 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypat
         with pytest.raises(kind):
             write_whole(file, "new")
     assert file.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_file_that_is_written_in_pieces_is_there_when_it_is_whole(tmp_path):
+    file = tmp_path / "a.bin"
+    with whole_file(file, 6) as stream:
+        stream.write(b"new")
+        assert not file.exists()
+        stream.write(b"er")
+    assert file.read_bytes() == b"newer"
+    with pytest.raises(KeyError), whole_file(file, 6) as stream:
+        stream.write(b"newest")
+        raise KeyError
+    assert file.read_bytes() == b"newer"
     assert list(tmp_path.iterdir()) == [file]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,10 +18,21 @@ def write_whole(file: Path, content: str | bytes) -> None:
     Raises ResourceError, with the room that is needed, where the disk is full.
     """
     data = content.encode("utf-8") if isinstance(content, str) else content
+    with whole_file(file, len(data)) as stream:
+        stream.write(data)
+
+
+@contextmanager
+def whole_file(file: Path, needed: int) -> Iterator[IO[bytes]]:
+    """A file that is written piece by piece within, and is in its place where that ends without an exception.
+
+    needed: bytes, for the ResourceError where the disk is full. Otherwise as `write_whole`.
+    """
     aside = file.with_name(f".{file.name}.{os.getpid()}")
     try:
-        with room_for(file, len(data)):
-            write_synced(aside, data)
+        with room_for(file, needed):
+            with _synced(aside) as stream:
+                yield stream
             aside.replace(file)
             sync_folder(file.parent)
     except BaseException:
@@ -31,8 +43,15 @@ def write_whole(file: Path, content: str | bytes) -> None:
 
 def write_synced(file: Path, content: bytes) -> None:
     """Writes a file in its place, and returns when the disk has it; its name may not be on the disk yet."""
-    with file.open("wb") as stream:
+    with _synced(file) as stream:
         stream.write(content)
+
+
+@contextmanager
+def _synced(file: Path) -> Iterator[IO[bytes]]:
+    """A file whose content the disk has when the block ends without an exception."""
+    with file.open("wb") as stream:
+        yield stream
         stream.flush()
         os.fsync(stream.fileno())
 
@@ -61,6 +80,12 @@ def room_for(place: Path, needed: int) -> Iterator[None]:
             f"the disk is full at {place}, where {size} are needed; free some space and run the same "
             "command again"
         ) from None
+
+
+def sha256_of(file: Path) -> str:
+    """sha256 of a file's bytes, in hexadecimal."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def lock(handle: IO[bytes]) -> bool:

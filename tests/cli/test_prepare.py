@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 import tarfile
 
 import numpy as np
@@ -90,19 +93,60 @@ def test_refusals(deeper, photos, words, status, said):
     assert not (photos.parent / "store").exists()
 
 
-def test_ctrl_c_says_how_it_goes_on(deeper, photos, monkeypatch):
-    from goingdeeper.data import store
+STOPPED = """
+import signal, sys
+from goingdeeper.cli import main
+from goingdeeper.cli.watch import Watch
+from goingdeeper.data import store
+number, place, size = (int(word) for word in sys.argv.pop(1).split())
+store.prepare.__kwdefaults__["shard_bytes"] = size
+def reading(self, done, total):
+    if done == place:
+        signal.raise_signal(number)  # to this thread, at once
+Watch.reading = reading
+main()
+"""
 
-    def stop(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
 
-    with monkeypatch.context() as patched:
-        patched.setattr(store, "_member", stop)
-        done = deeper("prepare", "photos", "-o", "store")
-    assert "interrupted; finished shards are kept, and the same command goes on" in done.refusal(130)
-    assert "is an unfinished store; run the same `deeper prepare`" in deeper("train", "store").refusal(3)
-    assert "is an unfinished store" in deeper("prepare", "--verify", "store").refusal(3)
-    assert deeper("prepare", "photos", "-o", "store").status == 0
+@pytest.mark.parametrize(
+    ("number", "place", "size", "kept"),
+    [
+        (signal.SIGINT, 3, 1, "1 finished shard is"),
+        (signal.SIGTERM, 7, 1, "5 finished shards are"),
+        (signal.SIGTERM, 40, 10**8, "0 finished shards are"),
+    ],
+)
+def test_a_signal_says_what_is_kept_and_how_it_goes_on(
+    deeper, photos, environment, number, place, size, kept
+):
+    """Shards of one image, each finished when the one behind it has been read; or one of all."""
+    words = ["prepare", "photos", "-o", "a store", "--side", "64"]
+    done = subprocess.run(
+        [sys.executable, "-c", STOPPED, f"{number:d} {place} {size}", *words],
+        env=environment, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    said = "terminated" if number == signal.SIGTERM else "interrupted"
+    go_on = "Go on with: deeper prepare photos -o 'a store' --side 64"
+    assert done.stderr == f"deeper: {said}; {kept} kept. {go_on}\n"
+    assert (done.returncode, done.stdout) == (128 + number, "")
+    assert not [file for file in (photos.parent / "a store").iterdir() if file.name.startswith(".")]
+    if size == 1:
+        return
+    assert "is an unfinished store; run the same `deeper prepare`" in deeper("train", "a store").refusal(3)
+    assert "is an unfinished store" in deeper("prepare", "--verify", "a store").refusal(3)
+    assert deeper(*words).status == 0
+
+
+def test_a_stopped_verification_changes_nothing(deeper, photos, environment):
+    deeper("prepare", "photos", "-o", "store")
+    done = subprocess.run(
+        [sys.executable, "-c", STOPPED, f"{signal.SIGTERM:d} 1 0", "prepare", "--verify", "store"],
+        env=environment, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (143, "")
+    assert (
+        done.stderr == "deeper: terminated; nothing was changed. Go on with: deeper prepare --verify store\n"
+    )
 
 
 def test_a_store_is_trained_on_and_scored_like_its_folder(deeper, photos):

@@ -105,9 +105,12 @@ def main() -> NoReturn:
         signal.signal(signal.SIGTERM, before)
 
 
+class Terminated(SystemExit):
+    """SIGTERM where training does not see to it itself: as Ctrl-C, it lets every `finally` clean up."""
+
+
 def _terminated(number: int, frame: FrameType | None) -> NoReturn:
-    """Where training does not see to it itself: as Ctrl-C, by way of the cleaning up that `finally` does."""
-    _leave("terminated", 128 + number)
+    raise Terminated(128 + number)
 
 
 def _run() -> NoReturn:
@@ -124,6 +127,8 @@ def _run() -> NoReturn:
         _leave(problem.format_message().rstrip(".") + place, 2)
     except KeyboardInterrupt:
         _leave("interrupted", 130)
+    except Terminated:
+        _leave("terminated", 143)
     except BrokenPipeError:
         _reader_has_gone()
     except (MemoryError, RuntimeError) as problem:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shlex
 import signal
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from goingdeeper.cli import show_json
+from goingdeeper.cli import Terminated, show_json
 from goingdeeper.errors import DataError, Interrupted, UsageError
 
 if TYPE_CHECKING:
@@ -78,10 +79,8 @@ def prepare_command(
         form = store.Form(side, 0 if raw else quality or 90, raw)
         source = open_source(images, split="all")
         made = store.prepare(source, out, form, bad_share=bad_share, progress=watch.reading)
-    except KeyboardInterrupt:
-        raise Interrupted(
-            "interrupted; finished shards are kept, and the same command goes on", signal.SIGINT
-        ) from None
+    except (KeyboardInterrupt, Terminated) as stop:
+        raise _stopped(isinstance(stop, Terminated), out) from None
     finally:
         watch.close()
     for problem in made.problems:
@@ -90,6 +89,16 @@ def prepare_command(
     _tell(made, as_json)
     if not as_json:
         click.echo(f"next:  deeper train {shlex.quote(str(out))}")
+
+
+def _stopped(terminated: bool, out: Path | None) -> Interrupted:
+    """What is saved, and how to go on."""
+    saved = "nothing was changed"
+    if out:
+        finished = len(list(out.glob("shard-*.json")))
+        saved = f"{finished:,} finished shard{' is' if finished == 1 else 's are'} kept"
+    said, number = ("terminated", signal.SIGTERM) if terminated else ("interrupted", signal.SIGINT)
+    return Interrupted(f"{said}; {saved}. Go on with: {shlex.join(['deeper', *sys.argv[1:]])}", number)
 
 
 def _tell(made: Made, as_json: bool, first: str = "") -> None:

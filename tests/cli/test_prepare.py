@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import shutil
 import signal
 import subprocess
 import sys
 import tarfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -147,6 +150,34 @@ def test_a_stopped_verification_changes_nothing(deeper, photos, environment):
     assert (
         done.stderr == "deeper: terminated; nothing was changed. Go on with: deeper prepare --verify store\n"
     )
+
+
+@pytest.mark.parametrize(
+    "words", [(), ("--seed", "3", "--group"), ("--fold", "2/3", "--test-share", "0.2")], ids=range(3)
+)
+def test_a_split_is_the_same_from_a_store_of_smaller_images(deeper, photos, words):
+    """With eight copies; the images of the store are others, as JPEG has them at a quarter of the size."""
+    for number in range(8):
+        shutil.copy(photos / f"dark/{number}.jpg", photos / f"dark/copy of {number}.jpg")
+    deeper("prepare", "photos", "-o", "store", "--side", "75", "--quality", "50")
+    sides = {}
+    for images in ("photos", "store"):
+        told = deeper(
+            "train", images, "--epochs", "1", "--batch", "16", "--size", "8", "--model", "cifar-resnet-20-a",
+            "--out", f"run-{images}", "--json", *words,
+        )  # fmt: skip
+        assert told.status == 0, told
+        with (photos.parent / f"run-{images}/split.csv").open(newline="") as file:
+            sides[images] = {
+                (row["class"], Path(row["path"]).stem): row["split"] for row in csv.DictReader(file)
+            }
+        run = json.loads((photos.parent / f"run-{images}/run.json").read_text())
+        assert run["data"]["duplicates"] == 8
+        sides[images, "hash"] = run["data"]["fingerprint"]
+    assert sides["photos"] == sides["store"]
+    assert len(sides["photos"]) == 48 and {"train", "val"} <= set(sides["photos"].values())
+    assert ("test" in sides["photos"].values()) == ("--test-share" in words)
+    assert sides["photos", "hash"] != sides["store", "hash"]
 
 
 def test_a_store_is_trained_on_and_scored_like_its_folder(deeper, photos):

@@ -195,8 +195,10 @@ def test_the_fingerprint_is_that_of_the_data_alone():
         fingerprint((*items[1:], Item(first.path, first.label, "val")), digests),
         fingerprint(items[1:], digests),
         fingerprint(items, digests | {first.path: "other"}),
+        fingerprint(items, digests, "a store"),
+        fingerprint(items, digests, "another store"),
     ]
-    assert len({known, *changed}) == 6
+    assert len({known, *changed}) == 8
 
 
 def test_folds_hold_out_every_image_once_each_class_in_proportion():

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from goingdeeper.data import store as module
+from goingdeeper.data import packing
 from goingdeeper.data.sources import open_source
 from goingdeeper.data.sources.digits import digits
 from goingdeeper.data.store import Form, prepare, verify
@@ -58,7 +58,8 @@ def members(out: Path) -> dict[str, tuple[str, bytes]]:
     for number in range(len(list(out.glob("*.tar")))):
         rows = json.loads((out / f"shard-{number:05}.json").read_text())["images"]
         with tarfile.open(out / f"shard-{number:05}.tar") as shard:
-            for row, member in zip(rows, shard.getmembers(), strict=True):
+            files = [member for member in shard.getmembers() if not member.name.startswith("thumbnails")]
+            for row, member in zip(rows, files, strict=True):
                 assert row[3] == member.offset_data and row[4] == member.size
                 found[row[0]] = member.name, shard.extractfile(member).read()
     return found
@@ -151,6 +152,19 @@ def test_shards_are_as_large_as_told_and_hold_one_image_at_least(photos, tmp_pat
         assert sizes[number - 1] + first > 200_000, size
     prepare(source, tmp_path / "small", Form(side=160, raw=True), shard_bytes=1)
     assert len(list((tmp_path / "small").glob("*.tar"))) == 10
+
+
+def test_thumbnails_count_for_the_size_of_a_shard(photos, tmp_path):
+    """Of 40 images of 16x16, whose thumbnails take as much room as they do."""
+    for number in range(40):
+        smooth(16, 16, number).save(photos / f"cat/{number}.png")
+    source = open_source(photos)
+    source = replace(source, items=tuple(item for item in source.items if item.path[4:-4].isdecimal()))
+    prepare(source, tmp_path / "store", Form(), shard_bytes=20_480)
+    # 512 + 1,024 an image; 512 and 768 a thumbnail, to the next 512; 1,024 behind all.
+    sizes = [file.stat().st_size for file in sorted((tmp_path / "store").glob("*.tar"))]
+    assert [len(_rows(tmp_path / "store", number)) for number in range(len(sizes))] == [8, 8, 8, 8, 8]
+    assert sizes == [8 * 1536 + 512 + 6656 + 1024] * 5 == [20_480] * 5
 
 
 def _rows(out: Path, number: int) -> list[list[object]]:
@@ -374,6 +388,19 @@ def test_two_at_a_time_are_refused(photos, tmp_path):
     assert verify(out).images == 10
 
 
+def test_what_an_earlier_version_made_is_refused(photos, tmp_path, whole):
+    """Without the hashes of the originals: finished, and unfinished."""
+    record = json.loads(whole["store.json"])
+    del record["made"]["schema"]
+    (tmp_path / "whole/store.json").write_text(json.dumps({**record, "schema": 1}))
+    with pytest.raises(DataError, match=r"\(schema 1, here 2\); remove the store and make it again with"):
+        prepare(open_source(photos), tmp_path / "whole", FORM, shard_bytes=SHARD)
+    (tmp_path / "part").mkdir()
+    (tmp_path / "part/unfinished.json").write_text(json.dumps(record["made"]))
+    with pytest.raises(UsageError, match=r"\(schema None, now 2\); give another -o, or remove it"):
+        prepare(open_source(photos), tmp_path / "part", FORM, shard_bytes=SHARD)
+
+
 # Every byte compared
 
 
@@ -390,13 +417,15 @@ def test_verify_finds_every_flipped_byte_and_names_the_image(tmp_path, whole):
                     StoreError, match=rf"{shard.name} is damaged at {path}, bytes {offset:,} to"
                 ):
                     verify(out)
-        shard.write_bytes(b"\1" + data[1:])
-        with pytest.raises(StoreError, match="is damaged between the images"):
-            verify(out)
+        start, length, _ = json.loads((out / f"shard-{number:05}.json").read_text())["thumbnails"]
+        for place in (0, start, start + length - 1, len(data) - 1):
+            shard.write_bytes(data[:place] + bytes([data[place] ^ 4]) + data[place + 1 :])
+            with pytest.raises(StoreError, match="is damaged outside of the images"):
+                verify(out)
         shard.write_bytes(data)
 
 
 def test_one_thread_and_several_write_the_same(photos, tmp_path, whole, monkeypatch):
-    monkeypatch.setattr(module, "cpus", lambda: 3)
+    monkeypatch.setattr(packing, "cpus", lambda: 3)
     prepare(open_source(photos), tmp_path / "store", FORM, bad_share=0.1, shard_bytes=SHARD)
     assert content(tmp_path / "store") == whole

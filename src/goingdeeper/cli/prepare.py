@@ -63,7 +63,7 @@ def prepare_command(
     from goingdeeper.cli.watch import Watch
     from goingdeeper.data import store
     from goingdeeper.data.sources import open_source
-    from goingdeeper.data.sources.store import is_store
+    from goingdeeper.data.sources.index import is_store
 
     if verify == (out is not None):
         raise UsageError("give -o STORE for the store to write, or --verify and the store to check")

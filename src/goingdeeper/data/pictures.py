@@ -31,7 +31,8 @@ BAD_SHARE = 0.01
 class Survey:
     """What one pass over all images found.
 
-    digests: hash of the pixels by path, for the readable ones. sizes: (width, height) by path, as stored.
+    digests: hash of the pixels by path, for the readable ones; of the originals' where the source is a store.
+    sizes: (width, height) by path, as stored.
     groups: of images that are alike, the least digest by path, where that was asked for.
     """
 
@@ -113,7 +114,8 @@ def survey(
     crop: Crop = FITTED,
     grouped: bool = False,
 ) -> Survey:
-    """Reads every image once. Unreadable ones are listed, and left out.
+    """Reads every image once. Unreadable ones are listed, and left out. A store's images, of which everything
+    is known that is asked for here, are read only as far as memory keeps them.
 
     progress: called with (images read, images in all). crop: what training will make of the images; all but
     Padded take larger ones than `size`. grouped: also find the images that are alike. Raises DataError where
@@ -128,7 +130,8 @@ def survey(
     thumbnails = Thumbnails()
     unreadable: list[Problem] = []
     total = len(source.items)
-    for done, (item, found) in enumerate(_look(source, size, crop, grouped), start=1):
+    looks = _look(source, size, crop, grouped, lambda: room > 3 * size * size)
+    for done, (item, found) in enumerate(looks, start=1):
         if isinstance(found, DataError):
             unreadable.append(Problem(item.path, str(found), "left out"))
         else:
@@ -158,10 +161,19 @@ class _Look:
     sample: Pixels | None
 
 
-def _look(source: Source, size: int, crop: Crop, grouped: bool) -> Iterator[tuple[Item, _Look | DataError]]:
-    largest = most(crop, size)
+def _look(
+    source: Source, size: int, crop: Crop, grouped: bool, keeping: Callable[[], bool]
+) -> Iterator[tuple[Item, _Look | DataError]]:
+    """keeping: whether memory has room for one image more."""
+    largest, originals = most(crop, size), source.originals
 
     def look(item: Item) -> _Look | DataError:
+        known = None
+        if originals:
+            known = originals.digest(item.path), originals.thumbnail(item.path) if grouped else None
+            stored = source.size(item.path)
+            if stored and not keeping():
+                return _Look(known[0], stored, None, None, known[1])
         try:
             pixels = source.read(item.path)
         except StoreError:  # no fault of the image's: what else of the store has changed is not known
@@ -176,8 +188,8 @@ def _look(source: Source, size: int, crop: Crop, grouped: bool) -> Iterator[tupl
         if whole is None or min(whole.shape[:2]) >= largest:  # otherwise it can be fitted from the whole
             # A copy: a crop would keep the whole frame alive.
             fitted = np.ascontiguousarray(fit(pixels, size))
-        sample = sampled(pixels) if grouped else None
-        return _Look(pixels_digest(pixels), (pixels.shape[1], pixels.shape[0]), fitted, whole, sample)
+        digest, sample = known or (pixels_digest(pixels), sampled(pixels) if grouped else None)
+        return _Look(digest, (pixels.shape[1], pixels.shape[0]), fitted, whole, sample)
 
     return in_order(source.items, look)
 

@@ -80,9 +80,13 @@ def divide(
     return Division(tuple(train), tuple(val), rule, copies, tuple(problems), tuple(test), alike)
 
 
-def fingerprint(items: tuple[Item, ...], digests: dict[str, str]) -> str:
-    """One hash of every path, label, split and image; equal only for equal data."""
+def fingerprint(items: tuple[Item, ...], digests: dict[str, str], made: str = "") -> str:
+    """One hash of every path, label, split and image; equal only for equal data.
+
+    made: of a store, whose pixels the digests do not tell.
+    """
     lines = sorted(f"{item.path}\0{item.label}\0{item.split}\0{digests.get(item.path, '')}" for item in items)
+    lines += [made] if made else []
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 

@@ -62,7 +62,11 @@ def resolve(
             "duplicates": division.duplicates,
             "alike": division.alike,
             "problems": [dataclasses.asdict(p) for p in (*found.problems, *division.problems)],
-            "fingerprint": fingerprint(division.train + division.val + division.test, found.digests),
+            "fingerprint": fingerprint(
+                division.train + division.val + division.test,
+                found.digests,
+                source.originals.made if source.originals else "",
+            ),
         },
         "recipe": {name: value for name, value in as_data(chosen).items() if name != "said"},
         "seed": wishes.seed,

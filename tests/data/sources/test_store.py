@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import tarfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +15,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from goingdeeper.data import pictures
 from goingdeeper.data.pictures import survey
 from goingdeeper.data.sources import Item, open_source
+from goingdeeper.data.split import Holding, divide
 from goingdeeper.data.store import Form, prepare
 from goingdeeper.errors import DataError, StoreError
 
@@ -124,6 +127,131 @@ def test_one_class_is_enough_to_be_scored_on_and_not_to_train(photos, tmp_path):
     assert open_source(tmp_path / "one", ("cat", "dog")).items == items
 
 
+# Splits of images that are others than they were
+
+
+@pytest.fixture(scope="module")
+def hands(tmp_path_factory) -> Path:
+    """Fifty-four images of three classes: twelve pairs are equal, one across classes, three are nearly so,
+    and some are too small to be compared."""
+    root = tmp_path_factory.mktemp("hands") / "hands"
+    random = np.random.default_rng(3)
+    for number in range(38):
+        place = root / "abc"[number % 3]
+        place.mkdir(parents=True, exist_ok=True)
+        side = 12 if number % 8 == 7 else 64
+        coarse = Image.fromarray(random.integers(0, 256, (6, 6, 3), np.uint8))
+        pixels = np.asarray(coarse.resize((side, side + 3), Image.Resampling.BICUBIC))
+        Image.fromarray(pixels).save(place / f"{number}.png")
+        if number < 12:
+            Image.fromarray(pixels).save((root / "b" if number == 3 else place) / f"{number} copy.bmp")
+        elif number < 16:
+            Image.fromarray(np.maximum(pixels, 9)).save(place / f"{number} alike.png")
+    return root
+
+
+FORMS = {
+    "jpeg": Form(side=40, quality=30), "tiny": Form(side=8, raw=True), "whole": Form(side=500, quality=10)
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module", params=FORMS)
+def small(request, hands) -> Path:
+    """The hands made smaller."""
+    out = hands.parent / request.param
+    prepare(open_source(hands), out, FORMS[request.param], shard_bytes=30_000)
+    return out
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+@pytest.mark.parametrize(
+    "holding", [Holding(), Holding(seed=5, test_share=0.2), Holding(seed=1, fold=(2, 3))], ids=range(3)
+)
+def test_a_split_is_that_of_the_originals(hands, small, holding, grouped):
+    sides, seen = [], []
+    for place in (hands, small):
+        source = open_source(place)
+        found = survey(source, 8, grouped=grouped)
+        division = divide(source, found.digests, holding, found.groups)
+        sides.append((division.train, division.val, division.test, division.duplicates, division.alike))
+        seen.append([source.read(item.path).tobytes() for item in source.items])
+    assert sides[0] == sides[1]
+    assert sides[0][3] == 12 and sides[0][4] == (6 if grouped else 0)
+    assert sum(one != other for one, other in zip(*seen, strict=True)) >= 40  # the images are others
+
+
+def test_hash_and_thumbnail_are_those_of_the_original(hands, small):
+    """The one as docs/prepare.md has it; the other for images of 64 pixels a means of 4x4."""
+    source = open_source(small)
+    strips = []
+    for number, shard in enumerate(sorted(small.glob("*.tar"))):
+        with tarfile.open(shard) as files:
+            strips.append(np.asarray(Image.open(files.extractfile(f"thumbnails-{number:05}.ppm"))))
+    thumbnails = list(np.concatenate(strips).reshape(-1, 16, 16, 3))
+    for item in source.items:
+        pixels = np.asarray(Image.open(hands / item.path))
+        digest = hashlib.sha256(str(pixels.shape).encode() + pixels.tobytes()).hexdigest()
+        assert source.originals.digest(item.path) == digest
+        found = source.originals.thumbnail(item.path)
+        if pixels.shape[1] == 12:
+            assert found is None
+            continue
+        assert np.array_equal(found, thumbnails.pop(0))
+        rows = pixels[[int((n + 0.5) * 67 / 64) for n in range(64)]].astype(int)
+        means = np.floor(rows.reshape(16, 4, 16, 4, 3).mean((1, 3)) + 0.5)
+        assert np.array_equal(found, means)
+    assert not thumbnails
+
+
+def test_a_store_of_a_store_knows_the_first_originals(hands, small, tmp_path):
+    prepare(open_source(small), tmp_path / "again", Form(side=6, raw=True))
+    first, again = open_source(small), open_source(tmp_path / "again")
+    for item in first.items:
+        assert again.originals.digest(item.path) == first.originals.digest(item.path)
+        one, other = first.originals.thumbnail(item.path), again.originals.thumbnail(item.path)
+        assert (one is None and other is None) or np.array_equal(one, other)
+    assert survey(again, 8, grouped=True).groups == survey(open_source(hands), 8, grouped=True).groups != {}
+
+
+def test_images_that_became_equal_are_no_copies(tmp_path):
+    """One level of one pixel, which is gone when they are made smaller."""
+    grey = np.full((160, 160, 3), 100, np.uint8)
+    for name in ("a", "b"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number in range(2):
+            grey[0, 0] += 1
+            Image.fromarray(grey).save(tmp_path / "photos" / name / f"{number}.png")
+    prepare(open_source(tmp_path / "photos"), tmp_path / "store", Form(side=10, raw=True))
+    source = open_source(tmp_path / "store")
+    assert len({source.read(item.path).tobytes() for item in source.items}) == 1
+    division = divide(source, survey(source, 8).digests, Holding())
+    assert (division.duplicates, len(division.train), len(division.val)) == (0, 2, 2)
+
+
+def test_what_memory_cannot_keep_is_not_read(small, monkeypatch):
+    """A survey of shards that are gone."""
+    source = open_source(small)
+    known = survey(source, 8, grouped=True)
+    monkeypatch.setattr(pictures, "_free_memory", lambda: 0)
+    for shard in small.glob("*.tar"):
+        shard.rename(shard.with_suffix(".gone"))
+    try:
+        found = survey(source, 8)
+        assert (found.digests, found.sizes, found.problems) == (known.digests, known.sizes, ())
+    finally:
+        for shard in small.glob("*.gone"):
+            shard.rename(shard.with_suffix(".tar"))
+    assert survey(source, 8, grouped=True).groups == known.groups
+
+
+def test_another_store_of_the_same_images_is_other_data(hands, small, tmp_path):
+    prepare(open_source(hands), tmp_path / "same", FORMS[small.name], shard_bytes=30_000)
+    prepare(open_source(hands), tmp_path / "other", Form(side=39), shard_bytes=30_000)
+    made = [open_source(place).originals.made for place in (small, tmp_path / "same", tmp_path / "other")]
+    assert made[0] == made[1] != made[2]
+    assert open_source(hands).originals is None
+
+
 # Damage
 
 
@@ -140,7 +268,7 @@ def test_a_flipped_bit_is_found_when_its_image_is_read_and_ends_the_survey(raw, 
     data[offset + length // 2] ^= 16
     shard.write_bytes(data)
     source = open_source(raw)
-    expected = rf"shard-{number:05}\.tar is damaged at {path}, bytes {offset:,} to {offset + length:,}; make"
+    expected = rf"shard-{number:05}\.tar is damaged at {path}, bytes {offset:,} to {offset + length:,}; "
     with pytest.raises(StoreError, match=expected):
         source.read(path)
     with pytest.raises(StoreError, match=expected):
@@ -155,9 +283,7 @@ def test_a_truncated_shard_is_found_when_the_store_is_opened(raw, left):
     shard.write_bytes(data[:left])
     first = rows(raw, 1)[0 if left in (0, 1) else 1][0]
     gone = rf", from {first} on" if left >= 0 else ""
-    with pytest.raises(
-        DataError, match=rf"shard-00001\.tar has .* bytes of {len(data):,}{gone}; make the store"
-    ):
+    with pytest.raises(DataError, match=rf"shard-00001\.tar has .* bytes of {len(data):,}{gone}; remove"):
         open_source(raw)
 
 
@@ -188,18 +314,18 @@ def test_a_changed_index_is_found(raw, place):
     data = bytearray(index.read_bytes())
     data[place] ^= 1
     index.write_bytes(data)
-    with pytest.raises(DataError, match=r"shard-00000\.json is damaged; make the store again"):
+    with pytest.raises(DataError, match=r"shard-00000\.json is damaged; remove the store"):
         open_source(raw)
 
 
 RECORD = {
-    "schema": 1, "shards": [], "classes": ["a"], "oriented": True, "problems": [], "images": 0, "made": {}
+    "schema": 2, "shards": [], "classes": ["a"], "oriented": True, "problems": [], "images": 0, "made": {}
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"\xff\xfe", b"[]", b"null", b"7", b'{"schema": 1}', b"[" * 100_000]
+    [b"", b"\xff\xfe", b"[]", b"null", b"7", b'{"schema": 2}', b"[" * 100_000]
     + [
         json.dumps(RECORD | change).encode()
         for change in (
@@ -211,41 +337,80 @@ RECORD = {
 )  # fmt: skip
 def test_a_damaged_record_is_named(tmp_path, content):
     (tmp_path / "store.json").write_bytes(content)
-    with pytest.raises(DataError, match=r"store\.json is damaged: .*; make the store again") as caught:
+    with pytest.raises(DataError, match=r"store\.json is damaged: .*; remove the") as caught:
         open_source(tmp_path)
     assert "\n" not in str(caught.value)
 
 
 def test_a_store_of_another_version_is_named(raw):
     record = json.loads((raw / "store.json").read_text())
-    (raw / "store.json").write_text(json.dumps({**record, "schema": 2}))
-    with pytest.raises(DataError, match="is a store of another version"):
+    (raw / "store.json").write_text(json.dumps({**record, "schema": 1}))
+    with pytest.raises(
+        DataError,
+        match=r"is a store of another version \(schema 1, here 2\); remove the store and",
+    ):
         open_source(raw)
 
 
-ROW = ["cat/a", "cat", None, 512, 100, 8, 8, 1]
+ROW = ["cat/a", "cat", None, 512, 100, 8, 8, 1, "0a" * 32, None]
+
+
+def sealed(root: Path, index: dict[str, object]) -> None:
+    """Puts an index in place of the first shard's, of a store that has one shard, with a sha256 that fits."""
+    record = json.loads((root / "store.json").read_text())
+    content = json.dumps(index).encode()
+    (root / "shard-00000.json").write_bytes(content)
+    images = len(index["images"])
+    shard = {**record["shards"][0], "images": images, "index_sha256": hashlib.sha256(content).hexdigest()}
+    record |= {"classes": ["cat", "dog"], "shards": [shard], "images": images}
+    (root / "store.json").write_text(json.dumps(record))
 
 
 @pytest.mark.parametrize(
     "row",
     [[*ROW, 1], ROW[:-1], "cat", [7, *ROW[1:]], ["a", "mouse", *ROW[2:]], ["a", "cat", "other", *ROW[3:]],
      [*ROW[:3], -1, *ROW[4:]], [*ROW[:4], 10**9, *ROW[5:]], [*ROW[:3], 1.5, *ROW[4:]],
-     [*ROW[:3], True, *ROW[4:]], [*ROW[:5], 2**70, 8, 1]],
-    ids=range(11),
+     [*ROW[:3], True, *ROW[4:]], [*ROW[:5], 2**70, *ROW[6:]], [*ROW[:8], "0a" * 31, None],
+     [*ROW[:8], "0g" * 32, None], [*ROW[:8], 7, None]],
+    ids=range(14),
 )  # fmt: skip
 def test_an_index_made_by_someone_else_is_checked(raw, row):
     """Its sha256 fits: not damage, but malice."""
-    record = json.loads((raw / "store.json").read_text())
-    content = json.dumps({"images": [row]}).encode()
-    (raw / "shard-00000.json").write_bytes(content)
-    record["classes"] = ["cat", "dog"]
-    record["shards"] = [
-        {**record["shards"][0], "images": 1, "index_sha256": hashlib.sha256(content).hexdigest()}
-    ]
-    record["images"] = 1
-    (raw / "store.json").write_text(json.dumps(record))
+    sealed(raw, {"images": [row], "thumbnails": [0, 0, 0]})
     with pytest.raises(DataError, match=r"shard-00000\.json is damaged: "):
-        open_source(raw)
+        open_source(raw, ("cat", "dog"))
+    sealed(raw, {"images": [ROW], "thumbnails": [0, 0, 0]})
+    assert open_source(raw, ("cat", "dog")).items == (Item("cat/a", "cat"),)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [[512, 781, 0, 0], [512, 781], [-1, 781, 0], [512, 780, 0], [512, 0, 0], [512, 1549, 0], [10**9, 781, 0],
+     [512, 781, "0"], [512.0, 781, 0], None],
+    ids=range(10),
+)  # fmt: skip
+def test_the_place_of_the_thumbnails_is_checked(raw, place):
+    sealed(raw, {"images": [[*ROW[:9], 0]], "thumbnails": [512, 781, 0]})  # "P6 16 16 255", and 16 x 16 x 3
+    source = open_source(raw, ("cat", "dog"))
+    assert source.originals.digest("cat/a") == "0a" * 32
+    with pytest.raises(StoreError, match="is damaged at the thumbnails, bytes 512 to 1,293"):
+        source.originals.thumbnail("cat/a")
+    sealed(raw, {"images": [[*ROW[:9], 0]], "thumbnails": place})
+    with pytest.raises(DataError, match=r"shard-00000\.json is damaged: "):
+        open_source(raw, ("cat", "dog"))
+
+
+@pytest.mark.parametrize("numbers", [[1], [-1], ["0"], [[0]], [1, 0], [0, 0], [0, 2]], ids=str)
+def test_the_numbers_of_the_thumbnails_are_checked(raw, numbers):
+    def written(numbers: list[object]) -> None:
+        rows = [[f"cat/{place}", *ROW[1:9], number] for place, number in enumerate(numbers)]
+        sealed(raw, {"images": rows, "thumbnails": [512, 13 + 768 * len(numbers), 0]})
+
+    written(numbers)
+    with pytest.raises(DataError, match=r"shard-00000\.json is damaged: "):
+        open_source(raw, ("cat", "dog"))
+    written(list(range(len(numbers))))
+    assert len(open_source(raw, ("cat", "dog")).items) == len(numbers)
 
 
 @pytest.mark.parametrize("size", [(8, 9), (1, 1), (0, 0), (10**6, 10**6)])

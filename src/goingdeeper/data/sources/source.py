@@ -42,12 +42,25 @@ class Problem:
 
 
 @dataclass(frozen=True)
+class Originals:
+    """What is known of the images as they were before a store was made of them, by path.
+
+    digest: hash of the pixels. thumbnail: (16, 16, 3), None for what was too small to be compared. made: one
+    hash of all that the store has now.
+    """
+
+    digest: Callable[[str], str]
+    thumbnail: Callable[[str], Pixels | None]
+    made: str
+
+
+@dataclass(frozen=True)
 class Source:
     """Labelled images that can be read by path, from several threads at once.
 
     location: what reopens the source. content, read, size: file bytes, pixels, and (width, height) by header
     of the image at a path; content is None where the source holds pixels, not files. oriented: the images
-    are glyphs, which a mirror would change.
+    are glyphs, which a mirror would change. originals: where the pixels may be others than they were.
     """
 
     name: str
@@ -59,6 +72,7 @@ class Source:
     size: Callable[[str], tuple[int, int] | None]
     oriented: bool
     problems: tuple[Problem, ...] = ()
+    originals: Originals | None = None
 
 
 @dataclass

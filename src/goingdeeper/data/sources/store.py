@@ -1,8 +1,4 @@
-"""A prepared store: images in shards, read by offset. `data/store.py` writes it.
-
-store.json         what it holds, how it was made, and the size and sha256 of every shard and its index
-shard-00000.tar    about 100 MB of JPEG or PPM files, which any program can take out
-shard-00000.json   the images of that shard: path, class, split, offset, length, width, height, crc32
+"""A prepared store: images in shards, read by offset. `data/store.py` writes it, `index.py` has its form.
 
 Nothing is written or locked, so that several machines can read one store.
 """
@@ -10,43 +6,34 @@ Nothing is written or locked, so that several machines can read one store.
 from __future__ import annotations
 
 import hashlib
-import json
+import math
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from goingdeeper.data.decode import Pixels, decode
-from goingdeeper.data.sources.source import Item, Problem, Source
+from goingdeeper.data.sources.index import (
+    AGAIN,
+    RECORD,
+    THUMBNAIL,
+    Place,
+    index_of,
+    is_store,
+    opened,
+    ppm_header,
+    shard_name,
+    strip_header,
+)
+from goingdeeper.data.sources.source import Item, Originals, Problem, Source
 from goingdeeper.errors import DataError, StoreError
 
-SCHEMA = 1
-RECORD, UNFINISHED = "store.json", "unfinished.json"
-AGAIN = "make the store again with `deeper prepare`"
-
-Row: TypeAlias = tuple[str, str, str | None, int, int, int, int, int]
-"""path, class, split, offset, length, width, height, crc32: an image in the index of a shard."""
-
-
-def shard_name(number: int) -> str:
-    return f"shard-{number:05}.tar"
-
-
-def index_name(number: int) -> str:
-    return f"shard-{number:05}.json"
-
-
-def ppm_header(width: int, height: int) -> bytes:
-    """What precedes the bytes of uncompressed pixels."""
-    return f"P6\n{width} {height}\n255\n".encode()
-
-
-def is_store(root: Path) -> bool:
-    """Whether a folder is a prepared store, finished or not."""
-    return (root / RECORD).is_file() or (root / UNFINISHED).is_file()
+__all__ = ["is_store", "open_at"]
 
 
 def open_at(root: Path) -> Source:
@@ -67,111 +54,37 @@ def open_at(root: Path) -> Source:
         size=entries.size,
         oriented=record["oriented"],
         problems=tuple(Problem(*problem) for problem in record["problems"]),
+        originals=Originals(entries.digest, entries.thumbnail, _made(record)),
     )
 
 
-def opened(root: Path, location: str) -> dict[str, Any]:
-    """store.json. Raises DataError where there is none that can be used."""
-    file = root / RECORD
-    if not file.is_file():
-        raise DataError(f"{location} is an unfinished store; run the same `deeper prepare` command again")
-    try:
-        record: dict[str, Any] = json.loads(file.read_bytes())
-        schema = record["schema"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as problem:
-        raise DataError(f"{file} is damaged: {problem}; {AGAIN}") from None
-    if schema != SCHEMA:
-        raise DataError(f"{location} is a store of another version (schema {schema}, here {SCHEMA}); {AGAIN}")
-    try:
-        _kinds(record, shards=list, classes=list, oriented=bool, problems=list, images=int, made=dict)
-        for shard in record["shards"]:
-            _kinds(shard, bytes=int, images=int, sha256=str, index_sha256=str)
-        if not all(isinstance(name, str) for name in record["classes"]) or not record["classes"]:
-            raise ValueError("classes are names")
-        if not all(
-            len(problem) == 3 and all(isinstance(p, str) for p in problem) for problem in record["problems"]
-        ):
-            raise ValueError("a problem has a path, what it is and what was done")
-        if sum(shard["images"] for shard in record["shards"]) != record["images"]:
-            raise ValueError("the shards hold another number of images")
-    except (ValueError, KeyError, TypeError) as problem:
-        raise DataError(f"{file} is damaged: {problem}; {AGAIN}") from None
-    return record
-
-
-def _kinds(record: Any, **kinds: type) -> None:
-    if not isinstance(record, dict):
-        raise TypeError("an object is missing")
-    for name, kind in kinds.items():
-        if type(record[name]) is not kind:
-            raise TypeError(f"'{name}' is no {kind.__name__}")
-
-
-def rows_of(root: Path, number: int, shard: dict[str, Any], classes: frozenset[str]) -> list[Row]:
-    """The index of a shard. Raises StoreError where it or the shard's size is not what store.json says."""
-    place, index = root / shard_name(number), root / index_name(number)
-    try:
-        size = place.stat().st_size
-        content = index.read_bytes()
-    except OSError as problem:
-        raise StoreError(f"{problem.filename} cannot be read: {problem.strerror}; {AGAIN}") from None
-    if hashlib.sha256(content).hexdigest() != shard["index_sha256"]:
-        raise StoreError(f"{index} is damaged; {AGAIN}")
-    try:
-        rows: list[Row] = json.loads(content)["images"]
-        for row in rows:
-            path, label, split, *numbers = row
-            offset, length, *_ = numbers
-            if not (
-                len(numbers) == 5
-                and isinstance(path, str)
-                and label in classes
-                and split in (None, "train", "val", "test")
-                and all(type(number) is int and 0 <= number < 2**48 for number in numbers)
-                and offset + length <= shard["bytes"]
-            ):
-                raise ValueError(f"'{path}' is not described")
-        if len(rows) != shard["images"]:
-            raise ValueError(f"{len(rows)} images of {shard['images']}")
-    except (ValueError, KeyError, TypeError, RecursionError) as problem:
-        raise StoreError(f"{index} is damaged: {problem}; {AGAIN}") from None
-    if size != shard["bytes"]:
-        gone = next((row[0] for row in rows if row[3] + row[4] > size), None)
-        first = f", from {gone} on" if gone is not None else ""
-        raise StoreError(f"{place} has {size:,} bytes of {shard['bytes']:,}{first}; {AGAIN}")
-    return rows
+def _made(record: dict[str, Any]) -> str:
+    """One hash of all shards: the same only for stores of the same bytes."""
+    return hashlib.sha256("".join(shard["sha256"] for shard in record["shards"]).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
 class _Entries:
-    """Where images are. numbers: (N, 6): shard, offset, length, width, height, crc32."""
+    """Where images are. numbers: (N, 7): shard, offset, length, width, height, crc32, thumbnail or -1.
+
+    digests: (N, 32). thumbnails: all of a shard's.
+    """
 
     root: Path
     items: tuple[Item, ...]
     numbers: NDArray[np.int64]
+    digests: NDArray[np.uint8]
+    thumbnails: Callable[[int], Pixels]
     place: dict[str, int]
     checked: bytearray
 
     def file(self, path: str) -> NDArray[np.uint8]:
         """The file that the store has of an image."""
         entry = self.place[path]
-        shard, offset, length, _, _, crc = self.numbers[entry].tolist()
-        name = self.root / shard_name(shard)
-        found = np.empty(length, np.uint8)
-        try:
-            with name.open("rb", buffering=0) as stream:  # a handle of its own: threads share no position
-                stream.seek(offset)
-                size = stream.readinto(found.data)
-        except OSError as problem:
-            raise StoreError(f"{name} cannot be read at {path}: {problem.strerror}") from None
-        if size != length:
-            raise StoreError(f"{name} is truncated at {path}, byte {offset + (size or 0):,}; {AGAIN}")
-        if not self.checked[entry]:  # once: it would take as long as the rest for uncompressed images
-            if zlib.crc32(found.data) != crc:
-                raise StoreError(
-                    f"{name} is damaged at {path}, bytes {offset:,} to {offset + length:,}; {AGAIN}"
-                )
-            self.checked[entry] = 1
+        shard, offset, length, _, _, crc, _ = self.numbers[entry].tolist()
+        # Compared once: it would take as long as the rest for uncompressed images.
+        found = _part(self.root, shard, path, offset, length, None if self.checked[entry] else crc)
+        self.checked[entry] = 1
         return found
 
     def content(self, path: str) -> bytes:
@@ -191,17 +104,58 @@ class _Entries:
         width, height = self.numbers[self.place[path], 3:5].tolist()
         return width, height
 
+    def digest(self, path: str) -> str:
+        return bytes(self.digests[self.place[path]]).hex()
+
+    def thumbnail(self, path: str) -> Pixels | None:
+        shard, *_, number = self.numbers[self.place[path]].tolist()
+        return None if number < 0 else self.thumbnails(shard)[number]
+
+
+def _part(root: Path, shard: int, what: str, offset: int, length: int, crc: int | None) -> NDArray[np.uint8]:
+    """Some bytes of a shard. Raises StoreError where they are not there, or others than their crc32 tells."""
+    name = root / shard_name(shard)
+    found = np.empty(length, np.uint8)
+    try:
+        with name.open("rb", buffering=0) as stream:  # a handle of its own: threads share no position
+            stream.seek(offset)
+            size = stream.readinto(found.data)
+    except OSError as problem:
+        raise StoreError(f"{name} cannot be read at {what}: {problem.strerror}") from None
+    if size != length:
+        raise StoreError(f"{name} is truncated at {what}, byte {offset + (size or 0):,}; {AGAIN}")
+    if crc is not None and zlib.crc32(found.data) != crc:
+        raise StoreError(f"{name} is damaged at {what}, bytes {offset:,} to {offset + length:,}; {AGAIN}")
+    return found
+
 
 def _entries(root: Path, record: dict[str, Any]) -> _Entries:
     items: list[Item] = []
-    numbers: list[NDArray[np.int64]] = [np.empty((0, 6), np.int64)]
+    numbers: list[NDArray[np.int64]] = [np.empty((0, 7), np.int64)]
+    digests: list[bytes] = []
+    places: list[Place] = []
     known = {name: name for name in record["classes"]}  # one string a class, not one an image
     for number, shard in enumerate(record["shards"]):
-        rows = rows_of(root, number, shard, frozenset(known))
-        items += [Item(row[0], known[row[1]], row[2]) for row in rows]  # type: ignore[arg-type]
-        part = np.array([row[3:] for row in rows], np.int64).reshape(-1, 5)
-        numbers.append(np.insert(part, 0, number, axis=1))
+        rows, thumbnails = index_of(root, number, shard, frozenset(known))
+        items += [Item(row.path, known[row.label], row.split) for row in rows]
+        part = [
+            (number, *row[3:8], -1 if row.thumbnail is None else row.thumbnail) for row in rows
+        ]  # fmt: skip
+        numbers.append(np.array(part, np.int64).reshape(-1, 7))
+        digests.append(bytes.fromhex("".join(row.digest for row in rows)))
+        places.append(thumbnails)
+
+    @lru_cache(2)  # images are surveyed in order, a few at a time
+    def all_of(shard: int) -> Pixels:
+        offset, length, crc = places[shard]
+        found = _part(root, shard, "the thumbnails", offset, length, crc)
+        count = length // math.prod(THUMBNAIL)
+        return found[len(strip_header(count)) :].reshape(count, *THUMBNAIL)
+
     place = {item.path: entry for entry, item in enumerate(items)}
     if len(place) != len(items):
         raise DataError(f"{root / RECORD}: two images have one path; {AGAIN}")
-    return _Entries(root, tuple(items), np.concatenate(numbers), place, bytearray(len(items)))
+    return _Entries(
+        root, tuple(items), np.concatenate(numbers),
+        np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 32), all_of, place, bytearray(len(items)),
+    )  # fmt: skip

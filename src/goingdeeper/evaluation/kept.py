@@ -17,8 +17,8 @@ from goingdeeper.evaluation.predict import Part
 SOON, OFTEN = 10.0, 30.0
 """Seconds until the first parts are written, and between writings; a shorter evaluation leaves no file."""
 
-_HEAD = struct.Struct("<qqqI")
-"""Number of the first image, images, classes, and the CRC-32 of what follows: a byte and floats an image."""
+_HEAD, _SEAL = struct.Struct("<qqq"), struct.Struct("<I")
+"""Number of the first image, images, classes; and behind a byte and floats for each image the CRC-32 of all."""
 
 
 class Kept:
@@ -33,8 +33,11 @@ class Kept:
         self._written = time.monotonic() - OFTEN + SOON
 
     def add(self, part: Part) -> None:
-        body = bytes(part.read) + part.likely.numpy().astype("<f4").tobytes()
-        self._waiting += _HEAD.pack(part.first, *_shape(part), zlib.crc32(body)) + body
+        shape = len(part.read), part.likely.shape[1]
+        record = (
+            _HEAD.pack(part.first, *shape) + bytes(part.read) + part.likely.numpy().astype("<f4").tobytes()
+        )
+        self._waiting += record + _SEAL.pack(zlib.crc32(record))
         if time.monotonic() - self._written >= OFTEN:
             self.write()
 
@@ -59,10 +62,6 @@ class Kept:
                 self.file.parent.rmdir()  # unless there is another's
 
 
-def _shape(part: Part) -> tuple[int, int]:
-    return len(part.read), part.likely.shape[1]
-
-
 def _read(file: Path) -> Iterator[Part]:
     """Whole parts without a problem, up to the first that is damaged; images with one are read again."""
     try:
@@ -71,12 +70,12 @@ def _read(file: Path) -> Iterator[Part]:
         return
     place = 0
     while len(content) - place >= _HEAD.size:
-        first, count, classes, crc = _HEAD.unpack_from(content, place)
-        length = count * (1 + 4 * classes)
-        body = content[place + _HEAD.size : place + _HEAD.size + length]
-        if count < 1 or classes < 0 or len(body) < length or zlib.crc32(body) != crc:
+        first, count, classes = _HEAD.unpack_from(content, place)
+        end = place + _HEAD.size + count * (1 + 4 * classes)
+        record, seal = content[place:end], content[end : end + _SEAL.size]
+        if count < 1 or classes < 0 or seal != _SEAL.pack(zlib.crc32(record)):
             return
-        place += _HEAD.size + length
+        place, body = end + _SEAL.size, record[_HEAD.size :]
         if all(body[:count]):
             rows = np.frombuffer(body, "<f4", offset=count).reshape(count, classes).astype(np.float32)
             yield Part(first, torch.from_numpy(rows), [True] * count, [])

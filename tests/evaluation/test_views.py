@@ -120,7 +120,7 @@ def test_dense_is_the_mean_over_positions_of_each_scale(photos, tmp_path):
         found = evaluate([member], str(photos), protocol_name=name)
         row = found.likely[0][[one.path for one in found.items].index(item.path)]
         assert row.exp().tolist() == pytest.approx(expected.tolist(), abs=1e-5)
-    assert (both[0] - both[1]).abs().max() > 1e-3
+    assert (both[0] - both[1]).abs().max() > 1e-4
 
 
 def test_equal_views_are_computed_once(tmp_path):

@@ -18,7 +18,7 @@ SOON, OFTEN = 10.0, 30.0
 """Seconds until the first parts are written, and between writings; a shorter evaluation leaves no file."""
 
 _HEAD, _SEAL = struct.Struct("<qqq"), struct.Struct("<I")
-"""Number of the first image, images, classes; and behind a byte and floats for each image the CRC-32 of all."""
+"""First image, images, classes; and behind a byte and floats for each image the CRC-32 of it all."""
 
 
 class Kept:

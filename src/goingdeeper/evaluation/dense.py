@@ -10,21 +10,20 @@ What holds: window (i, j) of the map stands for the pixels that begin at (i, j) 
 are as many as the network's own input has. A network that never looks past a border gives exactly the logits
 of the ordinary network on these pixels. Where layers pad, or a pool's last window hangs over, the ordinary
 network sees zeros beyond the border of the pixels, the dense one the neighbouring pixels; only values of the
-map whose receptive field lies inside are equal. With such layers the last row and column of windows may also
-reach beyond the image, by less than the stride.
+map whose receptive field lies inside are equal. The last row and column of windows may reach beyond the image
+by less than the stride: with layers that pad, or where the ordinary network leaves its last pixels unused.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Literal, TypeAlias, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from goingdeeper.errors import ShapeError, UsageError, unknown
+from goingdeeper.errors import ShapeError, UsageError
 from goingdeeper.layers import (
     CLASSES,
     AdaptiveAvgPool,
@@ -47,8 +46,6 @@ from goingdeeper.trace import trace
 
 AT_ONCE = 2**24
 """Numbers that the windows cut from a map may hold at a time: 64 MB in single precision."""
-
-How: TypeAlias = Literal["probabilities", "logits"]
 
 
 class Dense(nn.Module):
@@ -77,7 +74,7 @@ class Dense(nn.Module):
         self.net = net
         self._trunk = [path for path, _ in trunk]
         self._window = shapes[self._rest[0]][1:] if self._rest else (1, 1)
-        # A global average of windows is one of torch's own pools, far faster than cutting them out.
+        # Averages over windows are one of torch's own pools, far faster than cutting them out.
         self._average = bool(self._rest) and isinstance(layers[start][1], GlobalAvgPool)
         # Whatever comes last takes a map of any size: for the sizes of the trunk's maps alone.
         named = tuple((path.replace(".", "/"), layer) for path, layer in trunk)
@@ -95,28 +92,35 @@ class Dense(nn.Module):
         _, columns = self.positions(images.shape[2], images.shape[3])
         for path in self._trunk:
             images = self.net.get_submodule(path)(images)
-        window, rest, classes = self._window, self._rest, self.net.description.classes
+        window, classes = self._window, self.net.description.classes
         if self._average:
-            images, window, rest = F.avg_pool2d(images, window, 1), (1, 1), rest[1:]
+            images, window = F.avg_pool2d(images, window, 1), (1, 1)
         cut = images.unfold(2, window[0], 1).unfold(3, window[1], 1)  # (N, C, rows, columns, *window)
         found = []
         for part in torch.split(cut, max(1, AT_ONCE // cut[:, :, :1].numel()), 2):
             windows = part.permute(0, 2, 3, 1, 4, 5).flatten(0, 2)
-            for path in rest:
+            for path in self._rest:
                 windows = self.net.get_submodule(path)(windows)
             found.append(windows.reshape(len(images), -1, columns, classes))
         return torch.cat(found, 1).permute(0, 3, 1, 2)
 
     def positions(self, height: int, width: int) -> tuple[int, int]:
         """Rows and columns of logits for an image of this size. Raises ShapeError where it does not fit."""
-        channels, least, narrowest = self.net.description.input
+        _, least, narrowest = self.net.description.input
         name = self._sizes.name
         if height < least or width < narrowest:
             raise ShapeError(
                 f"{name} cannot be run densely on {height}x{width} pixels; "
                 f"make the image at least {least}x{narrowest}"
             )
-        rows, columns = trace(self._sizes, (channels, height, width))[-1].shape_in[1:]
+        try:
+            rows, columns = self._map(height, width)
+        except ShapeError as problem:
+            high, wide = self.fitting(height, width)
+            raise ShapeError(
+                f"{name} cannot be run densely on {height}x{width} pixels: {problem}; "
+                f"{high}x{wide} is the largest size that fits"
+            ) from None
         return rows - self._window[0] + 1, columns - self._window[1] + 1
 
     def fitting(self, height: int, width: int) -> tuple[int, int]:
@@ -129,27 +133,16 @@ class Dense(nn.Module):
         wide = next((w for w in range(width, narrowest, -1) if self._takes(least, w)), narrowest)
         return high, wide
 
+    def _map(self, height: int, width: int) -> Shape:
+        """Rows and columns of the trunk's map."""
+        return trace(self._sizes, (self._sizes.input[0], height, width))[-1].shape_in[1:]
+
     def _takes(self, height: int, width: int) -> bool:
         try:
-            self.positions(height, width)
+            self._map(height, width)
         except ShapeError:
             return False
         return True
-
-
-def average(*maps: Tensor, how: How = "probabilities") -> Tensor:
-    """Probabilities, (N, classes), of one or several maps of logits, (N, classes, rows, columns), float32.
-
-    Each map counts the same, however many positions it has: the mean over positions, then over maps.
-    "probabilities": of softmax at each position, as the papers do; "logits": of the logits, then one softmax.
-    Raises UsageError for another `how`.
-    """
-    if how not in get_args(How):
-        raise unknown("way of averaging", how, get_args(How), f"the ways are: {', '.join(get_args(How))}")
-    early = how == "probabilities"
-    means = [(logits.float().softmax(1) if early else logits.float()).mean((2, 3)) for logits in maps]
-    mean = torch.stack(means).mean(0)
-    return mean if early else mean.softmax(1)
 
 
 def _in_turn(layers: Named, above: str = "") -> Iterator[tuple[str, Layer]]:

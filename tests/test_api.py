@@ -88,6 +88,19 @@ def test_evaluate_on_the_held_out_images_and_on_a_folder(run, photos):
         run.evaluate(protocol="7crop")
 
 
+def test_compare_takes_runs_and_paths(run, photos):
+    found = gd.compare(run, str(run.path))
+    assert (found.images, found.a_error) == (run.score["images"], run.score["top1_error"])
+    assert (found.better, found.difference, found.only_a_wrong) == (None, 0, 0)
+    whole = gd.compare(run.path, run, photos)
+    assert (whole.images, whole.b_error) == (35, gd.evaluate(run, photos).top1_error)
+    with pytest.raises(RunFolderError, match="model folder, which keeps no predictions"):
+        gd.compare(run.path / "model", run)
+    other = dataclasses.replace(run.model, classes=(*run.model.classes[:-1], "yak"))
+    with pytest.raises(DataError, match=r"the models have different classes: .* alone has 'gnu'; .* 'yak'"):
+        gd.compare(run, gd.Run(run.path, other), photos)
+
+
 def test_settings_are_python_values(photos, tmp_path):
     run = gd.train(
         photos, epochs=1, batch=14, size=16, seed=3, out=tmp_path / "run",

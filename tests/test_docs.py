@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+from scipy.stats import binomtest
 
+from goingdeeper.cli.tell import show_comparison
+from goingdeeper.evaluation.compare import compare
 from goingdeeper.layers import CONTAINERS, LEAVES, Activation, BatchNorm
 from goingdeeper.recipes import recipe
 from goingdeeper.recipes.settings import change
@@ -85,3 +88,38 @@ def test_settings_in_the_documentation_of_training_are_possible(line):
     name = words[words.index("--recipe") + 1] if "--recipe" in words else "scratch"
     changed = change(recipe(name), settings)
     assert changed != recipe(name)
+
+
+EVALUATION = (ROOT / "docs" / "evaluate.md").read_text("utf-8")
+
+
+def test_the_intervals_in_the_documentation_of_scores_are_those_of_their_counts():
+    (first,) = re.findall(r"top-1 error ([\d.]+) % \(95 %: ([\d.]+) to ([\d.]+), n = (\d+),", EVALUATION)
+    rows = [(round(float(first[0]) * int(first[3]) / 100), first[3], first[0], *first[1:3])]
+    rows += re.findall(r"(\d+) of (\d+) wrong, ([\d.]+) % \(([\d.]+) to ([\d.]+)\)", EVALUATION)
+    accepted = re.findall(
+        r"accepts (\d+) of (\d+), ([\d.]+) % \(([\d.]+) to ([\d.]+)\) · error among these ([\d.]+)",
+        EVALUATION,
+    )
+    assert len(rows) == 7 and len(accepted) == 1
+    assert round(float(accepted[0][5]) / 100 * int(accepted[0][0])) == 1
+    for count, images, share, low, high in [*rows, accepted[0][:5]]:
+        interval = binomtest(int(count), int(images)).proportion_ci(method="wilson")
+        assert float(share) == pytest.approx(100 * int(count) / int(images), abs=0.051)
+        assert (f"{100 * interval.low:.1f}", f"{100 * interval.high:.1f}") == (low, high)
+
+
+def test_the_comparison_in_the_documentation_is_what_is_printed(capsys):
+    (counts,) = re.findall(
+        r"^wrong: both (\d+) · only the first (\d+) · only the second (\d+) · neither (\d+)$",
+        EVALUATION, re.MULTILINE,
+    )  # fmt: skip
+    pairs = zip([(True, True), (True, False), (False, True), (False, False)], map(int, counts), strict=True)
+    both = [pair for pair, count in pairs for _ in range(count)]
+    found = compare([a for a, _ in both], [b for _, b in both], ("runs/a", "runs/b"))
+    show_comparison(found)
+    assert capsys.readouterr().out in EVALUATION
+    for name, error, (low, high) in (
+        ("a", found.a_error, found.a_interval_95), ("b", found.b_error, found.b_interval_95),
+    ):  # fmt: skip
+        assert f"runs/{name}  error {error:.2f} % (95 %: {low:.1f} to {high:.1f}, n = 359)" in EVALUATION

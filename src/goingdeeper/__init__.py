@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from goingdeeper.version import __version__
 
 if TYPE_CHECKING:
-    from goingdeeper.api import Run, check, evaluate, load, report, train, train_several
+    from goingdeeper.api import Run, check, compare, evaluate, load, report, train, train_several
     from goingdeeper.catalogue import names as list_models
     from goingdeeper.catalogue import network
     from goingdeeper.comparisons.audit import audit
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Run": "api",
     "check": "api",
+    "compare": "api",
     "evaluate": "api",
     "load": "api",
     "report": "api",
@@ -55,6 +56,7 @@ __all__ = [
     "audit",
     "build",
     "check",
+    "compare",
     "cost",
     "create_model",
     "diff",

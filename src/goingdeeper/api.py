@@ -16,9 +16,12 @@ from goingdeeper.checks.labels import suspects
 from goingdeeper.checks.page import page
 from goingdeeper.data.decode import Pixels, png
 from goingdeeper.data.sources import Source, open_source
-from goingdeeper.errors import DataError, MissingExtra, UsageError
+from goingdeeper.errors import DataError, MissingExtra, UsageError, shown
+from goingdeeper.evaluation.compare import Comparison
+from goingdeeper.evaluation.compare import compare as _compare
 from goingdeeper.evaluation.evaluate import VIEWS, Evaluation, Member, Side
 from goingdeeper.evaluation.evaluate import evaluate as _evaluate
+from goingdeeper.evaluation.mistakes import evaluated_mistakes, written_mistakes
 from goingdeeper.evaluation.scores import Score
 from goingdeeper.files import write_whole
 from goingdeeper.prediction.predictor import Answer, Failure, expand
@@ -259,6 +262,26 @@ def evaluation(
         members, _path(images), protocol_name=protocol, side=split, batch=batch,
         device=choose_device(device, devices).value, devices=devices, progress=progress,
     )  # fmt: skip
+
+
+def compare(a: Run | PathLike, b: Run | PathLike, images: PathLike | None = None) -> Comparison:
+    """Whether two runs, or models, differ in the top-1 error of the same images.
+
+    images: labelled images that both are scored on, with one crop, or None for what finished runs have
+    written down of the same validation images. Raises UsageError where these, or the classes, are not the
+    same.
+    """
+    names = [one.path if isinstance(one, Run) else Path(one) for one in (a, b)]
+    if images is not None:
+        return compared(evaluation([a, b], images), names[0], names[1])
+    first, second = written_mistakes(RunFolder(names[0]), RunFolder(names[1]))
+    return _compare(first.values(), (second[image] for image in first), (shown(names[0]), shown(names[1])))
+
+
+def compared(found: Evaluation, a: Path, b: Path) -> Comparison:
+    """The comparison of the two models of an evaluation."""
+    first, second = evaluated_mistakes(found)
+    return _compare(first, second, (shown(a), shown(b)))
 
 
 def report(path: PathLike) -> Path:

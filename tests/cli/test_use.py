@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 import threading
 
@@ -67,7 +68,63 @@ def test_evaluate_in_words(deeper, run, pets):
     assert first.startswith("top-1 error ")
     assert "95 %: " in first
     assert "n = 36, 1 crop" in first
-    assert all(line.startswith("  ") and " of 12 wrong" in line for line in others)
+    assert re.fullmatch(
+        r"calibration error [\d.]+ points: mean confidence [\d.]+ %, right [\d.]+ %", others[0]
+    )
+    assert re.fullmatch(r"most confused: (\w+ as \w+ \(\d+\)( · )?){1,3}", others[1])
+    assert all(line.startswith("  ") and " of 12 wrong" in line for line in others[2:])
+
+
+def test_evaluate_says_more_where_classes_are_uneven(deeper, run, pets, here):
+    """Twelve cats, twelve dogs and seven owls: over one and a half times as many."""
+    shutil.copytree(pets, here / "photos")
+    for number in range(5):
+        (here / "photos" / "owl" / f"{number:02}.png").unlink()
+    document = answer(deeper("evaluate", run, "photos", "--json"))
+    balanced, macro = f"{document['balanced_accuracy']:.2f}", f"{document['macro_f1']:.2f}"
+    expected = f"classes are uneven (7 to 12 images): balanced accuracy {balanced} % · macro F1 {macro} %"
+    assert deeper("evaluate", run, "photos").out.splitlines()[1] == expected
+    recalls = [100 - found["error"] for found in document["per_class"].values()]
+    assert document["balanced_accuracy"] == pytest.approx(sum(recalls) / 3)
+
+
+def test_none_of_these(deeper, run, pets):
+    said = deeper("evaluate", run, pets, "--none-of-these", "10")
+    words, others = said.out.splitlines()[-2:]
+    found = answer(deeper("evaluate", run, pets, "--none-of-these", "10", "--json"))["none_of_these"]
+    plain = answer(deeper("evaluate", run, pets, "--json"))
+    assert "none_of_these" not in plain
+    right = 36 - sum(one["wrong"] for one in plain["per_class"].values())
+    assert (found["share"], found["images"], found["right"]) == (10, 36, right)
+    assert 10 * found["right_rejected"] <= right
+    rejected = f"rejects {found['right_rejected']} of {right} right answers (10 % asked for)"
+    assert words == f"none of these below {found['threshold']:.6f}: {rejected}"
+    assert others.startswith(f"  accepts {found['accepted']} of 36, {found['coverage']:.1f} % (")
+    assert f"error among these {found['error']:.2f} % (" in others
+    predictions = answer(deeper("predict", run, pets, "--json"))["predictions"]
+    sure = [one["top"][0]["probability"] for one in predictions]
+    assert sum(p >= found["threshold"] - 1e-6 for p in sure) == found["accepted"]
+
+
+def test_none_of_these_says_that_there_are_few(deeper, run):
+    assert (
+        "1 % is less than one: the threshold is the least certain"
+        in deeper("evaluate", run, "--none-of-these", "1").out
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (("--none-of-these", "5", "--split", "test"), "on validation images; leave out --split test"),
+        (("--none-of-these", "5", "--table"), "a threshold, of one row; leave out --table"),
+        (("--none-of-these", "100"), "100"),
+        (("--none-of-these", "-1"), "-1"),
+        (("--none-of-these", "many"), "many"),
+    ],
+)
+def test_none_of_these_is_refused(deeper, run, words, part):
+    assert part in deeper("evaluate", run, *words).refusal(2)
 
 
 def test_evaluate_matches_classes_by_name(deeper, run, pets, here):

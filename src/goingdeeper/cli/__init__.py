@@ -30,6 +30,7 @@ VERBS = {
     "evaluate": ("evaluate", "Score a run, or several together, as the papers did."),
     "predict": ("use", "Classify images with a trained run."),
     "runs": ("use", "List what has been trained, with scores."),
+    "compare": ("compare", "Say whether the difference between two runs is real."),
 }
 
 NO_WRITING = (

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from goingdeeper.cli import show_json
-from goingdeeper.errors import UsageError, shown
+from goingdeeper.cli.tell import show_problems, show_score, show_threshold
+from goingdeeper.errors import UsageError
 
 if TYPE_CHECKING:
     from goingdeeper.evaluation.evaluate import Evaluation
-    from goingdeeper.evaluation.scores import Score
 
 
 @click.command("evaluate", short_help="Score a run, or several together, as the papers did.")
@@ -28,6 +28,13 @@ if TYPE_CHECKING:
     "--split", type=click.Choice(["val", "test"]), default="val", show_default=True, help="Held out for what."
 )
 @click.option("--table", is_flag=True, help="A row for the first model, the first two, ... by each protocol.")
+@click.option(
+    "--none-of-these",
+    "share",
+    type=click.FloatRange(0, 100, max_open=True),
+    metavar="PERCENT",
+    help="Choose a threshold below which an answer is none: at most so many of the right ones are.",
+)
 @click.option("--predictions", type=click.Path(path_type=Path), metavar="FILE", help="Write them as CSV.")
 @click.option(
     "--show-views",
@@ -47,6 +54,7 @@ def evaluate_command(
     protocols: str | None,
     split: Literal["val", "test"],
     table: bool,
+    share: float | None,
     predictions: Path | None,
     show_views: Path | None,
     out: Path | None,
@@ -65,6 +73,11 @@ def evaluate_command(
         names = ["1crop", "10crop"]
     if len(names) > 1 and not table:
         raise UsageError(f"--protocol {protocols}: one protocol, or several with --table")
+    if share is not None and (split == "test" or table):
+        why = "of one row" if table else "on validation images"
+        raise UsageError(
+            f"--none-of-these chooses a threshold, {why}; leave out {'--table' if table else '--split test'}"
+        )
     runs, images = _sorted(paths)
     if show_views is not None:
         _draw(show_views, names[0], runs, out)
@@ -73,6 +86,7 @@ def evaluate_command(
         raise UsageError("no RUN is given; `deeper runs` lists what there is")
     from goingdeeper import api
     from goingdeeper.cli.watch import Watch
+    from goingdeeper.evaluation.reject import none_of_these
 
     trained = [api.load(run) for run in runs]
     watch = Watch()
@@ -94,13 +108,17 @@ def evaluate_command(
         )
     if predictions is not None:
         _write_predictions(found[-1], predictions)
+    chosen = none_of_these(found[0].joined(), found[0].labels, share) if share is not None else None
     if table:
         _table(found, as_json)
     elif as_json:
         failed = [asdict(problem) for problem in found[0].problems]
-        show_json({**asdict(found[0].score()), "failed": failed})
+        rejection = {"none_of_these": asdict(chosen)} if chosen else {}
+        show_json({**asdict(found[0].score()), **rejection, "failed": failed})
     else:
-        _words(found[0].score())
+        show_score(found[0].score())
+        if chosen:
+            show_threshold(chosen)
 
 
 def _sorted(paths: tuple[str, ...]) -> tuple[list[str], str | None]:
@@ -113,38 +131,11 @@ def _sorted(paths: tuple[str, ...]) -> tuple[list[str], str | None]:
 
 
 def _remarks(found: Evaluation) -> None:
-    for problem in found.problems:
-        place = shown(problem.path)
-        place = "" if place in problem.problem else f"{place}: "
-        click.echo(f"{problem.action}: {place}{problem.problem}", err=True)
+    show_problems(found.problems)
     present = {item.label for item in found.items}
     missing = [name for name in found.classes if name not in present]
     if missing:
         click.echo(f"no image of: {', '.join(missing[:12])}{', ...' if len(missing) > 12 else ''}", err=True)
-
-
-def _views(score: Score) -> str:
-    models = f"{score.models} models, " if score.models > 1 else ""
-    if score.crops is None:
-        return f"{models}{score.protocol}"
-    return f"{models}{score.crops} crop{'' if score.crops == 1 else 's'}"
-
-
-def _words(score: Score) -> None:
-    low, high = score.interval_95
-    top5 = f" · top-5 error {score.top5_error:.2f} %" if score.top5_error is not None else ""
-    click.echo(
-        f"top-1 error {score.top1_error:.2f} % (95 %: {low:.1f} to {high:.1f}, n = {score.images}, "
-        f"{_views(score)}){top5} · cross-entropy {score.cross_entropy:.4f}"
-    )
-    wrong = {name: found for name, found in score.per_class.items() if found.wrong}
-    for name, found in sorted(wrong.items(), key=lambda pair: -pair[1].error)[:10]:
-        low, high = found.interval_95
-        click.echo(
-            f"  {name}: {found.wrong} of {found.images} wrong, {found.error:.1f} % ({low:.1f} to {high:.1f})"
-        )
-    if len(wrong) > 10:
-        click.echo(f"  and {len(wrong) - 10} more classes with errors; --json lists all")
 
 
 def _table(found: list[Evaluation], as_json: bool) -> None:

@@ -551,8 +551,10 @@ def test_the_command_repeats_the_wishes(wishes_):
     assert words[:2] == ["deeper", "train"]
     parent = click.Context(deeper, **deeper.context_settings)
     given = train_command.make_context("train", words[2:], parent).params
-    own = {"images", "out", "as_json", "lr"}
-    assert Wishes(given["images"], **{name: given[name] for name in given if name not in own}) == wishes_
+    own = {"images", "out", "as_json", "lr", "jobs", "models", "seeds"}
+    ((model,), (seed,)) = given["models"], given["seeds"]
+    found = {name: given[name] for name in given if name not in own}
+    assert Wishes(given["images"], model, seed=seed, **found) == wishes_
 
 
 def test_given_splits_are_kept(here, picture_folder, wishes):

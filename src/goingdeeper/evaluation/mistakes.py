@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 from goingdeeper.errors import DataError, RunFolderError, UsageError, shown
 from goingdeeper.evaluation.evaluate import Evaluation
+from goingdeeper.evaluation.scores import answered_right
 from goingdeeper.runs.folder import RunFolder
 from goingdeeper.runs.listing import going_on
 
@@ -15,8 +16,8 @@ Mistakes: TypeAlias = Mapping[tuple[str, str], bool]
 
 
 def evaluated_mistakes(found: Evaluation) -> list[list[bool]]:
-    """Of each model, in the order of the images; an answer that is no number is a mistake."""
-    return [((likely.argmax(1) != found.labels) | likely.isnan().any(1)).tolist() for likely in found.likely]
+    """Of each model, in the order of the images."""
+    return [(~answered_right(likely, found.labels)).tolist() for likely in found.likely]
 
 
 def finished(folder: RunFolder) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from fractions import Fraction
 from torch import Tensor
 
 from goingdeeper.errors import DataError, UsageError
-from goingdeeper.evaluation.scores import Interval, wilson
+from goingdeeper.evaluation.scores import Interval, answered_right, wilson
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def none_of_these(log_probabilities: Tensor, labels: Tensor, share: float = 5.0)
     if not 0 <= share < 100:
         raise UsageError(f"a share of {share:g} % of the right answers; give one from 0 to below 100")
     sure = log_probabilities.double().amax(1).exp().clamp(max=1.0)
-    right = (log_probabilities.argmax(1) == labels) & ~log_probabilities.isnan().any(1)
+    right = answered_right(log_probabilities, labels)
     if not right.any():
         raise DataError(
             f"none of the {len(labels)} images is classified right, so no threshold can be "

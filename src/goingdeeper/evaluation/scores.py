@@ -107,9 +107,9 @@ def score(
 ) -> Score:
     """log_probabilities: (N, classes), of the averaged prediction; labels: (N,) class numbers; N is not 0."""
     images = len(labels)
-    undecided = log_probabilities.isnan().any(1)  # a network that diverged gets nothing right
+    undecided = log_probabilities.isnan().any(1)
     predicted = log_probabilities.argmax(1)
-    right = (predicted == labels) & ~undecided
+    right = answered_right(log_probabilities, labels)
     missed5 = None
     if len(classes) > 5:
         five = log_probabilities.topk(5, dim=1).indices
@@ -134,6 +134,11 @@ def score(
         classes=tuple(classes),
         confused=_confused(labels[~(right | undecided)], predicted[~(right | undecided)], classes),
     )
+
+
+def answered_right(log_probabilities: Tensor, labels: Tensor) -> Tensor:
+    """(N,) whether each image was taken for what it is; a network that diverged gets nothing right."""
+    return (log_probabilities.argmax(1) == labels) & ~log_probabilities.isnan().any(1)
 
 
 def _per_class(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -195,13 +196,15 @@ def check(
 
     out: a folder for check.html, with pictures, and exclude.txt. run: also finds the labels that a trained
     run doubts. progress: called with (images done, images in all). Raises DataError where there is nothing
-    to read, or for a class that the run does not know.
+    to read, or where the run knows none of the classes.
     """
     model = (run if isinstance(run, Run) else load(run)).model if run is not None else None
     health, collection, seen = examine(source, progress)
     if model is not None:
         items = [item for item in collection.source.items if item.path in seen.looks]
-        health = replace(health, suspects=suspects(model, collection.source, items, progress))
+        unknown = Counter(item.label for item in items if item.label not in model.classes)
+        doubted = suspects(model, collection.source, items, progress)
+        health = replace(health, suspects=doubted, unknown=dict(sorted(unknown.items())))
     if out is not None:
         folder = Path(out)
         text = page(health, collection.source)

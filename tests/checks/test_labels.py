@@ -98,5 +98,16 @@ def test_a_run_doubts_the_labels_that_were_swapped(coloured, run, tmp_path):
 def test_classes_are_matched_by_name(coloured, run, tmp_path):
     other = shutil.copytree(coloured, tmp_path / "other")
     (other / "green").rename(other / "teal")
-    with pytest.raises(DataError, match=r"teal/00\.png: the model has no class 'teal'; it knows blue, green"):
+    (other / "red/04.png").rename(other / "blue/from-red.png")
+    (other / "teal/cut.png").write_bytes(b"")
+    health = gd.check(other, run=run)
+    assert health.unknown == {"teal": 20} and health.document()["unknown_classes"] == {"teal": 20}
+    assert health.suspects is not None
+    assert [(one.path, one.predicted) for one in health.suspects] == [("blue/from-red.png", "red")]
+    assert gd.check(coloured, run=run).unknown == {}
+    for old, new in (("red", "crimson"), ("blue", "navy")):
+        (other / old).rename(other / new)
+    with pytest.raises(
+        DataError, match="other: the model has none of its classes; it knows blue, green, red"
+    ):
         gd.check(other, run=run)

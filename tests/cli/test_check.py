@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -187,7 +188,19 @@ def test_a_run_that_doubts_labels(deeper, run, messy):
     said = deeper("check", "photos", "--with", run)
     assert said.status == 0, said.err
     assert re.search(r"^labels that the run doubts: \d+$", said.out, re.MULTILINE)
-    assert isinstance(json.loads(deeper("check", "photos", "--with", run, "--json").out)["suspects"], list)
+    document = json.loads(deeper("check", "photos", "--with", run, "--json").out)
+    assert isinstance(document["suspects"], list) and document["unknown_classes"] == {}
+    assert "not asked" not in said.out
+    (messy / "test/emu").mkdir(parents=True)
+    for name in ("cat", "dog"):
+        shutil.move(messy / name, messy / "train" / name)
+    shutil.copy(messy / "train/cat/00.png", messy / "test/emu")
+    said = deeper("check", "photos", "--with", run, "--out", "health")
+    assert said.status == 0, said.err
+    assert "emu: is in test, but not in training · look at it" in said.out
+    assert "not asked about 1 image of classes that the run does not know: emu" in said.out.splitlines()
+    page = Path("health/check.html").read_text("utf-8").replace("\N{NO-BREAK SPACE}", " ")
+    assert "not asked about 1 image of classes that it does not know: <bdi>emu</bdi>." in page
 
 
 def test_ctrl_c_leaves_nothing_behind(here, environment):

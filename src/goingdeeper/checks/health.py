@@ -6,7 +6,7 @@ import os
 import statistics
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from goingdeeper.checks.collection import TEST, Collection, collect
@@ -31,7 +31,8 @@ class Health:
     many images of each; a mode may have words such as "16-bit" and "with alpha" beside it. sizes: (width,
     height) of the smallest, median and largest image, None where none could be read. decode_seconds: to read
     and decode all images of training and validation once, on so many processors. suspects: images that a
-    trained run takes for another class, the clearest first.
+    trained run takes for another class, the clearest first. unknown: readable images of each class that the
+    run does not know.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Health:
     decode_seconds: float
     processors: int
     suspects: tuple[Suspect, ...] | None = None
+    unknown: dict[str, int] = field(default_factory=dict)
 
     @property
     def kinds(self) -> dict[str, int]:
@@ -75,6 +77,7 @@ class Health:
         }
         if self.suspects is not None:
             document["suspects"] = [suspect.document() for suspect in self.suspects]
+            document["unknown_classes"] = self.unknown
         return document
 
     @property

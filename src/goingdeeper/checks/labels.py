@@ -48,13 +48,15 @@ def suspects(
 ) -> tuple[Suspect, ...]:
     """The readable images of a source that a model takes for another class, the clearest first.
 
-    Raises DataError for a class that the model does not know; classes are matched by name.
+    Classes are matched by name; images of one that the model does not know are passed over. Raises DataError
+    where it knows none of them.
     """
     number = {name: index for index, name in enumerate(model.classes)}
-    for item in items:
-        if item.label not in number:
-            known = ", ".join(model.classes[:12]) + (", ..." if len(model.classes) > 12 else "")
-            raise DataError(f"{item.path}: the model has no class '{item.label}'; it knows {known}")
+    asked = [item for item in items if item.label in number]
+    if items and not asked:
+        known = ", ".join(model.classes[:12]) + (", ..." if len(model.classes) > 12 else "")
+        raise DataError(f"{source.name}: the model has none of its classes; it knows {known}")
+    items = asked
     pictures = Pictures(source, model.preprocessing.size, {})
     likely = log_probabilities(
         model.net, pictures, items, model.preprocessing, batch=batch, progress=progress

@@ -16,7 +16,7 @@ from goingdeeper.checks.health import Health
 from goingdeeper.checks.labels import Suspect
 from goingdeeper.data.decode import Pixels, png
 from goingdeeper.data.sources import Source
-from goingdeeper.errors import DataError
+from goingdeeper.errors import DataError, shown
 from goingdeeper.reports import report, words
 from goingdeeper.reports.pictures import TINY, Thumbnail, thumbnail
 from goingdeeper.version import __version__
@@ -100,6 +100,6 @@ def _template() -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for filter_ in (words.probability, words.count, words.duration, words.plural, words.pixels):
+    for filter_ in (words.probability, words.count, words.duration, words.plural, words.pixels, shown):
         environment.filters[filter_.__name__] = filter_
     return environment.get_template("check.html.jinja")

@@ -101,6 +101,13 @@ def _print(health: Health) -> None:
                 f"  {shown(suspect.path)}: {shown(suspect.label)} {100 * suspect.probability:.1f} %, "
                 f"{shown(suspect.predicted)} {100 * suspect.probability_predicted:.1f} %"
             )
+        if health.unknown:
+            names = ", ".join(shown(name) for name in [*health.unknown][:8])
+            count = sum(health.unknown.values())
+            click.echo(
+                f"not asked about {count:,} image{'' if count == 1 else 's'} of classes that the run does not "
+                f"know: {names}{', ...' if len(health.unknown) > 8 else ''}"
+            )
 
 
 def _next(health: Health, images: str, out: Path | None) -> None:

@@ -203,6 +203,18 @@ def test_a_run_that_doubts_labels(deeper, run, messy):
     assert "not asked about 1 image of classes that it does not know: <bdi>emu</bdi>." in page
 
 
+def test_a_store_that_has_changed_is_no_image_to_exclude(deeper, here, pets, tree):
+    assert deeper("prepare", pets, "-o", "store").status == 0
+    shard = here / "store/shard-00000.tar"
+    data = bytearray(shard.read_bytes())
+    data[700] ^= 1
+    shard.write_bytes(data)
+    before = tree(here)
+    line = deeper("check", "store", "--out", "health").refusal(3)
+    assert "shard-00000.tar is damaged at cat/00.png" in line and "make it again" in line
+    assert tree(here) == before
+
+
 def test_ctrl_c_leaves_nothing_behind(here, environment):
     """While the images are read; thousands of links to one picture take some seconds."""
     for name in ("a", "b"):

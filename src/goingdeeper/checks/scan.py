@@ -12,7 +12,7 @@ from goingdeeper.data.alike import Thumbnails, sampled
 from goingdeeper.data.decode import Header, Pixels, header
 from goingdeeper.data.pictures import in_order, pixels_digest
 from goingdeeper.data.sources import Item, Source
-from goingdeeper.errors import DataError
+from goingdeeper.errors import DataError, StoreError
 
 EMPTY = 4.0
 """Almost one colour are images whose channels all have a smaller standard deviation, of 255."""
@@ -52,7 +52,10 @@ class Scan:
 
 
 def scan(source: Source, progress: Callable[[int, int], None] | None = None) -> Scan:
-    """Reads every image once, on all processors. progress: called with (images read, images in all)."""
+    """Reads every image once, on all processors. progress: called with (images read, images in all).
+
+    Raises StoreError where a prepared store has changed since it was made.
+    """
     found = Scan()
     for done, (item, seen) in enumerate(_looks(source), start=1):
         if isinstance(seen, str):
@@ -74,6 +77,8 @@ def _looks(source: Source) -> Iterator[tuple[Item, tuple[Look, Pixels | None] | 
             pixels = source.read(item.path)
             seconds = time.thread_time() - start
             says = header(source.content(item.path)) if source.content else None
+        except StoreError:  # no fault of the image's: what else of the store has changed is not known
+            raise
         except DataError as problem:
             return str(problem)
         except OSError as problem:

@@ -74,12 +74,32 @@ def test_one_json_document(deeper, messy):
 def test_strict_is_for_scripts(deeper, messy, pets):
     said = deeper("check", "photos", "--strict")
     assert said.status == 3
-    assert said.err == "deeper: photos: 7 problems, and --strict was given\n"
+    assert said.err == "deeper: photos: 5 to exclude, and --strict was given\n"
     assert "cannot be read: 1" in said.out
     assert json.loads(deeper("check", "photos", "--strict", "--json").out)["images"] == 41
     sound = deeper("check", pets, "--strict")
     assert (sound.status, sound.err) == (0, "")
     assert sound.out.splitlines()[-1] == "no problems"
+
+
+def test_what_is_kept_is_nothing_to_be_strict_about(deeper, messy, run):
+    """A wrong suffix and a large picture stay; a label that a run doubts, or a class to look at, counts."""
+    for path in EXCLUDED:
+        (messy / path).unlink()
+    said = deeper("check", "photos", "--strict")
+    assert said.status == 0, said.err
+    assert "named as another format: 1" in said.out and "of another size than the rest: 1" in said.out
+    (messy / "owl").rename(messy / "wol")
+    (messy / "cat").rename(messy / "owl")
+    (messy / "wol").rename(messy / "cat")
+    said = deeper("check", "photos", "--strict", "--with", run)
+    doubted = int(re.search(r"labels that the run doubts: (\d+)", said.out)[1])
+    assert doubted > 0 and said.status == 3
+    assert said.err.endswith(f"photos: {doubted} labels in doubt, and --strict was given\n")
+    (messy / "elk").mkdir()
+    shutil.copy(messy / "cat/07.png", messy / "elk")
+    (messy / "cat/07.png").unlink()
+    assert "photos: 1 to look at, and" in deeper("check", "photos", "--strict").err
 
 
 def test_the_list_and_the_page_and_training_without_what_is_listed(deeper, messy, here):

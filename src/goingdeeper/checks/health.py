@@ -56,6 +56,20 @@ class Health:
         """How many findings of each kind."""
         return dict(Counter(one.kind for one in self.findings))
 
+    @property
+    def doubtful(self) -> dict[str, int]:
+        """What calls for something to be done: how many findings are to be excluded or looked at, and labels.
+
+        None of them is 0. What is kept or left out already does not count, whatever is wrong with it.
+        """
+        counts = Counter(one.action for one in self.findings)
+        found = {
+            "to exclude": counts[EXCLUDE],
+            "to look at": counts[LOOK],
+            "labels in doubt": len(self.suspects or ()),
+        }
+        return {what: count for what, count in found.items() if count}
+
     def document(self) -> dict[str, Any]:
         """For JSON."""
         document: dict[str, Any] = {

@@ -24,7 +24,11 @@ LINES = 5
     "--out", type=click.Path(path_type=Path), help="Folder for check.html and exclude.txt, for --exclude."
 )
 @click.option("--with", "run", metavar="RUN", help="Also find labels that this trained run doubts.")
-@click.option("--strict", is_flag=True, help="Exit with status 3 where there is a problem.")
+@click.option(
+    "--strict",
+    is_flag=True,
+    help="Exit with status 3 where something is to be excluded or looked at, or a label is in doubt.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def check_command(images: str, out: Path | None, run: str | None, strict: bool, as_json: bool) -> None:
     """Read all of IMAGES, as `deeper train` takes them and test/ besides, and say what is wrong.
@@ -48,9 +52,9 @@ def check_command(images: str, out: Path | None, run: str | None, strict: bool, 
     else:
         _print(health)
         _next(health, images, out)
-    if strict and health.findings:
-        count = len(health.findings)
-        raise DataError(f"{images}: {count:,} problem{'' if count == 1 else 's'}, and --strict was given")
+    if strict and health.doubtful:
+        told = ", ".join(f"{count:,} {what}" for what, count in health.doubtful.items())
+        raise DataError(f"{images}: {told}, and --strict was given")
 
 
 def _print(health: Health) -> None:
@@ -105,8 +109,8 @@ def _print(health: Health) -> None:
             names = ", ".join(shown(name) for name in [*health.unknown][:8])
             count = sum(health.unknown.values())
             click.echo(
-                f"not asked about {count:,} image{'' if count == 1 else 's'} of classes that the run does not "
-                f"know: {names}{', ...' if len(health.unknown) > 8 else ''}"
+                f"not asked about {count:,} image{'' if count == 1 else 's'} of classes that the run does "
+                f"not know: {names}{', ...' if len(health.unknown) > 8 else ''}"
             )
 
 

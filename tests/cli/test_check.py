@@ -223,6 +223,13 @@ def test_a_run_that_doubts_labels(deeper, run, messy):
     assert "not asked about 1 image of classes that it does not know: <bdi>emu</bdi>." in page
 
 
+@pytest.mark.parametrize("form", ["--raw", "--quality=80"])
+def test_the_names_in_a_store_are_not_of_its_making(deeper, here, pets, form):
+    assert deeper("prepare", pets, "-o", "store", form).status == 0
+    said = deeper("check", "store")
+    assert "PPM 36" in said.out and said.out.splitlines()[-1] == "no problems"
+
+
 def test_a_store_that_has_changed_is_no_image_to_exclude(deeper, here, pets, tree):
     assert deeper("prepare", pets, "-o", "store").status == 0
     shard = here / "store/shard-00000.tar"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from goingdeeper.data.sources import Problem, Source, image_files, open_source
 from goingdeeper.data.sources.folder import PASSED
+from goingdeeper.data.sources.store import is_store
 
 TEST = "test"
 
@@ -16,13 +17,15 @@ TEST = "test"
 class Collection:
     """A source with the images of test/ among its items, and the split of each image by its path.
 
-    passed_over: files that are not read, with the reason. problems: what opening the source met.
+    passed_over: files that are not read, with the reason. problems: what opening the source met. prepared: a
+    store has the images in formats of its own, under the names that they had.
     """
 
     source: Source
     splits: dict[str, str]
     passed_over: tuple[Problem, ...]
     problems: tuple[Problem, ...]
+    prepared: bool = False
 
 
 def collect(location: str | os.PathLike[str]) -> Collection:
@@ -31,7 +34,7 @@ def collect(location: str | os.PathLike[str]) -> Collection:
     splits: dict[str, str] = {item.path: item.split or "train" for item in source.items}
     root = Path(os.fspath(location))
     if not (root / source.items[0].path).is_file():  # images within files
-        return Collection(source, splits, (), source.problems)
+        return Collection(source, splits, (), source.problems, is_store(root))
     # The source tells of one file of each kind, and warns of numbers as names; a check lists all by itself.
     own = (p for p in source.problems if p.action != "taken as names")
     problems = tuple(p for p in own if not p.problem.startswith(PASSED))

@@ -85,7 +85,7 @@ def _lost(reason: str) -> bool:
 def _files(collection: Collection, looks: Mapping[str, Look]) -> Iterator[Finding]:
     for path, look in looks.items():
         suffix = PurePosixPath(path).suffix.lower()
-        named = _NAMED.get(suffix)
+        named = None if collection.prepared else _NAMED.get(suffix)
         if look.header and named and named != look.header.format:
             yield Finding("extension", path, f"named {suffix}, but it is {look.header.format}", KEPT)
         if look.header and look.header.animated:

@@ -25,7 +25,7 @@ from goingdeeper.evaluation.evaluate import evaluate as _evaluate
 from goingdeeper.evaluation.mistakes import evaluated_mistakes, written_mistakes
 from goingdeeper.evaluation.scores import Score
 from goingdeeper.files import write_whole
-from goingdeeper.prediction.predictor import Answer, Failure, expand
+from goingdeeper.prediction.predictor import Answer, Failure, Held, expand
 from goingdeeper.prediction.predictor import predict as _predict
 from goingdeeper.reports.report import write_report
 from goingdeeper.runs.folder import RunFolder
@@ -49,7 +49,8 @@ class Run:
     def predict(
         self, images: PathLike | Picture | Iterable[PathLike | Picture], *, top: int = 5
     ) -> list[Answer]:
-        """The likeliest classes of images: a path, a folder, a PIL image, an array of RGB bytes, or several.
+        """The likeliest classes of images: a path, a folder, any other source, a PIL image, an array of RGB
+        bytes, or several.
 
         Raises DataError, naming the file, for an image that cannot be read.
         """
@@ -309,12 +310,14 @@ def _path(path: PathLike | None) -> str | None:
     return None if path is None else os.fspath(path)
 
 
-def _expanded(images: PathLike | Picture | Iterable[PathLike | Picture]) -> list[PathLike | Picture]:
+def _expanded(
+    images: PathLike | Picture | Iterable[PathLike | Picture],
+) -> list[PathLike | Held | Picture]:
     if isinstance(images, str | os.PathLike):
         return list(expand([os.fspath(images)]))
     if isinstance(images, np.ndarray | Image.Image):
         return [images]
-    found: list[PathLike | Picture] = []
+    found: list[PathLike | Held | Picture] = []
     for image in images:
         found += expand([os.fspath(image)]) if isinstance(image, str | os.PathLike) else [image]
     return found

@@ -6,6 +6,7 @@ import io
 import os
 import re
 import struct
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,11 @@ import pytest
 import torch
 from PIL import Image
 
+from goingdeeper.data import store
 from goingdeeper.data.decode import decode
 from goingdeeper.data.preprocessing import Preprocessing
-from goingdeeper.errors import DataError, UsageError
+from goingdeeper.data.sources import open_source
+from goingdeeper.errors import DataError, StoreError, UsageError
 from goingdeeper.layers import CLASSES, GlobalAvgPool, Linear, Network
 from goingdeeper.nn.build import build
 from goingdeeper.prediction.predictor import Answer, Failure, expand, predict
@@ -216,3 +219,79 @@ def test_paths_that_lead_nowhere_are_named(tmp_path, name, what):
     (tmp_path / "a.jpg").write_bytes(b"")
     with pytest.raises(DataError, match=what):
         expand([str(tmp_path / name)])
+
+
+@pytest.fixture
+def sources(tmp_path) -> Path:
+    """Five pictures, one of them of the test split, as Pillow, tarfile, h5py and pyarrow write them."""
+    h5py, pa, pq = (pytest.importorskip(name) for name in ("h5py", "pyarrow", "pyarrow.parquet"))
+    colours = ["blue", "red", "green", "red", "blue"]
+    pixels = np.stack([plain(colour, 8, 9) for colour in colours])
+    files = [
+        Path(stored(tmp_path, f"photos/{'test/' if n == 4 else 'train/'}{colour}/{n}.png", colour))
+        for n, colour in enumerate(colours)
+    ]
+    rows = [f"../{file.relative_to(tmp_path)},{file.parent.name}\n" for file in files]
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "lists/all.csv").write_text("".join(["path,label\n", *rows]))
+    (tmp_path / "shards").mkdir()
+    with tarfile.open(tmp_path / "shards/train-0.tar", "w") as shard:
+        for number, file in enumerate(files):
+            shard.add(file, f"{number}.png")
+            label = tarfile.TarInfo(f"{number}.cls")
+            label.size = len(file.parent.name)
+            shard.addfile(label, io.BytesIO(file.parent.name.encode()))
+    with h5py.File(tmp_path / "a.h5", "w") as arrays:
+        arrays["images"], arrays["labels"] = pixels, np.array(colours, "S")
+    table = {"image": [file.read_bytes() for file in files], "label": colours}
+    pq.write_table(pa.table(table), tmp_path / "a.parquet")
+    store.prepare(open_source(tmp_path / "photos", split="all"), tmp_path / "store", store.Form(raw=True))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("location", "first", "answers"),
+    [
+        ("lists/all.csv", "lists/../photos/train/blue/0.png", "blue red green red blue"),
+        ("shards", "shards/train-0.tar/0.png", "blue red green red blue"),
+        ("shards/train-0.tar", "shards/train-0.tar/0.png", "blue red green red blue"),
+        ("a.h5", "a.h5/images/000000", "blue red green red blue"),
+        ("a.parquet", "a.parquet/000000", "blue red green red blue"),
+        ("store", "store/train/blue/0.png", "blue green red red blue"),
+    ],
+)
+def test_any_source_is_answered_with_the_images_of_every_split(
+    model, sources, monkeypatch, location, first, answers
+):
+    monkeypatch.chdir(sources)
+    found = list(predict(model, expand([location, "photos/train/red/1.png"])))
+    assert best(found) == [*answers.split(), "red"]
+    assert found[0].path == first and found[-1].path == "photos/train/red/1.png"
+
+
+def test_the_digits_are_a_source_unless_a_file_is_called_so(model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert len(expand(["digits"])) == 1797
+    stored(tmp_path, "a.png", "red")
+    (tmp_path / "a.png").rename(tmp_path / "digits")
+    assert best(list(predict(model, expand(["digits"])))) == ["red"]
+
+
+def test_a_store_that_has_changed_is_an_error_and_a_damaged_image_a_failure(model, sources):
+    (sources / "shards/train-0.tar").unlink()
+    stored(sources, "0.png", "red")
+    with tarfile.open(sources / "shards/train-0.tar", "w") as shard:
+        for name, data in (("0.png", (sources / "0.png").read_bytes()), ("1.png", b"<html>")):
+            for part, content in ((name, data), (f"{name[0]}.cls", b"red")):
+                member = tarfile.TarInfo(part)
+                member.size = len(content)
+                shard.addfile(member, io.BytesIO(content))
+    answer, failure = predict(model, expand([str(sources / "shards")]))
+    assert isinstance(answer, Answer) and isinstance(failure, Failure)
+    assert failure.path == f"{sources}/shards/train-0.tar/1.png" and "is not an image" in failure.problem
+    shard = sources / "store/shard-00000.tar"
+    data = bytearray(shard.read_bytes())
+    data[600] ^= 1
+    shard.write_bytes(data)
+    with pytest.raises(StoreError, match=r"shard-00000\.tar is damaged at train/blue/0\.png"):
+        list(predict(model, expand([str(sources / "store")])))

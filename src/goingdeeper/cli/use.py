@@ -17,8 +17,10 @@ from goingdeeper.errors import DataError, GoingDeeperError, shown
 @click.option("--top", type=click.IntRange(1), default=3, show_default=True, help="Classes an image.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def predict_command(run: Path, images: tuple[str, ...], top: int, as_json: bool) -> None:
-    """Name the likeliest classes of IMAGES, files or folders, with a trained RUN.
+    """Name the likeliest classes of IMAGES with a trained RUN.
 
+    Files and folders of images, and all that `deeper train` takes: stores, lists, tar shards, HDF5, Parquet,
+    CIFAR's batches, with the images of every split. Labels there are not looked at.
     Images that cannot be read are listed on stderr, the rest is done, and the exit status is 3.
     """
     from goingdeeper import api
@@ -28,7 +30,7 @@ def predict_command(run: Path, images: tuple[str, ...], top: int, as_json: bool)
 
     model = api.load(run).model
     paths = expand(images)
-    wide = max(len(path) for path in paths)
+    wide = max(len(path if isinstance(path, str) else path.path) for path in paths)
     answers, failed = [], []
     watch = Watch()
     try:

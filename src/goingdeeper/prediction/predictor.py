@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -14,11 +15,16 @@ import torch
 from PIL import Image
 
 from goingdeeper.data.decode import Pixels, decode, fit, rgb
-from goingdeeper.data.sources import image_files
-from goingdeeper.errors import DataError, UsageError, shown
+from goingdeeper.data.sources import cifar, hdf5, image_files, listing, open_source, parquet, shards
+from goingdeeper.data.sources.source import data_files
+from goingdeeper.data.sources.store import is_store
+from goingdeeper.errors import DataError, StoreError, UsageError, shown
 from goingdeeper.runs.model import Model
 
 BATCH = 32
+
+LISTS, ARCHIVES = listing.SUFFIXES, (*shards.SUFFIXES, *hdf5.SUFFIXES, *parquet.SUFFIXES)
+"""Files that list images, and files that hold them."""
 
 
 @dataclass(frozen=True)
@@ -37,17 +43,25 @@ class Failure:
     problem: str
 
 
+@dataclass(frozen=True)
+class Held:
+    """An image within a source of another kind than files: its path for people, and what reads its pixels."""
+
+    path: str
+    read: Callable[[], Pixels]
+
+
 def predict(
     model: Model,
-    images: Iterable[str | os.PathLike[str] | Pixels | Image.Image],
+    images: Iterable[str | os.PathLike[str] | Held | Pixels | Image.Image],
     *,
     top: int = 5,
     progress: Callable[[int], None] | None = None,
 ) -> Iterator[Answer | Failure]:
     """One answer an image, in order; an image that cannot be read gives a Failure and the rest go on.
 
-    images: paths, PIL images, or arrays of (height, width, 3) RGB bytes. Raises UsageError where `top` is
-    under 1.
+    images: paths, PIL images, arrays of (height, width, 3) RGB bytes, or what `expand` gives. Raises
+    UsageError where `top` is under 1, StoreError where a prepared store has changed since it was made.
     """
     if top < 1:
         raise UsageError(f"the {top} likeliest classes; at least 1 is needed")
@@ -60,12 +74,13 @@ def predict(
             progress(done)
 
 
-def expand(paths: Sequence[str]) -> list[str]:
-    """Files as they are, folders as the image files in and below them.
+def expand(paths: Sequence[str]) -> list[str | Held]:
+    """Files as they are, folders as the image files in and below them; all images of any other source.
 
-    A path that is not there stays, for `predict` to answer. Raises DataError for a folder without images.
+    Other sources are what `open_source` takes, in folders that hold no image files. A path that is not there
+    stays, for `predict` to answer. Raises DataError where there are no images.
     """
-    found = []
+    found: list[str | Held] = []
     for text in paths:
         path = Path(text)
         try:
@@ -76,24 +91,42 @@ def expand(paths: Sequence[str]) -> list[str]:
             raise DataError(
                 f"{shown(text)} cannot be opened: {getattr(problem, 'strerror', None) or problem}"
             ) from None
-        inside = sorted(str(file) for file in image_files(path, deep=True)) if folder else [text]
-        if not inside:
+        if folder:
+            inside = sorted(str(file) for file in image_files(path, deep=True))
+        else:
+            inside = [text] if text != "digits" or path.exists() else []
+        if inside and not (path.suffix.lower() in (*LISTS, *ARCHIVES) and path.is_file()):
+            found += inside
+        elif folder and not (is_store(path) or cifar.is_at(path) or data_files(path, ARCHIVES)):
             raise DataError(f"{shown(text)} holds no images")
-        found += inside
+        else:
+            found += _held(text, folder)
     return found
 
 
+def _held(location: str, folder: bool) -> list[Held]:
+    source = open_source(location, split="all")
+    # The paths in a file begin with its name, or are relative to where a list is.
+    place = Path(location) if folder else Path(location).parent
+    return [Held(str(place / item.path), partial(source.read, item.path)) for item in source.items]
+
+
 def _answers(
-    model: Model, part: Sequence[str | os.PathLike[str] | Pixels | Image.Image], top: int, first: int
+    model: Model, part: Sequence[str | os.PathLike[str] | Held | Pixels | Image.Image], top: int, first: int
 ) -> list[Answer | Failure]:
     size = model.preprocessing.size
     fitted: list[Pixels] = []
     slots: list[int | Failure] = []
     names: list[str] = []
     for number, image in enumerate(part, first):
-        names.append(_name(image) if isinstance(image, str | os.PathLike) else f"image {number}")
+        names.append(_name(image) if isinstance(image, str | os.PathLike | Held) else f"image {number}")
         try:
-            read = _read(image) if isinstance(image, str | os.PathLike) else _checked(image)
+            if isinstance(image, Held):
+                read = image.read()
+            else:
+                read = _read(image) if isinstance(image, str | os.PathLike) else _checked(image)
+        except StoreError:  # no fault of the image's
+            raise
         except DataError as problem:
             slots.append(Failure(names[-1], str(problem)))
             continue
@@ -113,13 +146,13 @@ def _answers(
     return answers
 
 
-def _name(path: str | os.PathLike[str]) -> str:
+def _name(path: str | os.PathLike[str] | Held) -> str:
     """The path as it is, where JSON and CSV can hold it."""
-    text = os.fspath(path)
+    text = path.path if isinstance(path, Held) else os.fspath(path)
     try:
         text.encode()
     except UnicodeEncodeError:
-        return shown(path)
+        return shown(text)
     return text
 
 

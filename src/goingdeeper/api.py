@@ -24,7 +24,7 @@ from goingdeeper.evaluation.evaluate import VIEWS, Evaluation, Member, Side
 from goingdeeper.evaluation.evaluate import evaluate as _evaluate
 from goingdeeper.evaluation.mistakes import evaluated_mistakes, written_mistakes
 from goingdeeper.evaluation.scores import Score
-from goingdeeper.files import write_whole
+from goingdeeper.files import make_folder, write_whole
 from goingdeeper.prediction.predictor import Answer, Failure, Held, expand
 from goingdeeper.prediction.predictor import predict as _predict
 from goingdeeper.reports.report import write_report
@@ -209,7 +209,7 @@ def check(
     if out is not None:
         folder = Path(out)
         text = page(health, collection.source)
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         # File names that are not Unicode arrive as lone surrogates, which UTF-8 cannot hold.
         write_whole(folder / "exclude.txt", health.exclude_list().encode("utf-8", "backslashreplace"))
         write_whole(folder / "check.html", text.encode("utf-8", "backslashreplace"))

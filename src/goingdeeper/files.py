@@ -56,6 +56,14 @@ def _synced(file: Path) -> Iterator[IO[bytes]]:
         os.fsync(stream.fileno())
 
 
+def make_folder(folder: Path) -> None:
+    """Makes a folder with those above it, if it is not there. Raises ResourceError in /proc and the like."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileNotFoundError as problem:
+        raise ResourceError(f"cannot write at {folder}: {problem.strerror}; choose another place") from None
+
+
 def sync_folder(folder: Path) -> None:
     """Returns when the disk has the names in a folder: those of new files, and those after a rename."""
     if os.name == "nt":  # which opens no folders

@@ -191,6 +191,7 @@ def test_lists_that_do_not_fit_are_refused(deeper, here, pets, text, parts):
         (["empty", "--out", "file"], 2, ["--out file is a file"]),
         (["photos", "--with", "nothing"], 2, ["nothing"]),
         (["photos", "--out", "file/inside"], 5, ["cannot write", "file/inside"]),
+        (["photos", "--out", "/proc/a/health"], 5, ["cannot write at /proc/a/health: ", "another place"]),
     ],
 )
 def test_what_cannot_be_checked_is_refused_in_one_line(deeper, messy, here, tree, words, status, parts):

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from goingdeeper.errors import GoingDeeperError, ResourceError, RunFolderError
-from goingdeeper.files import lock
+from goingdeeper.errors import GoingDeeperError, RunFolderError
+from goingdeeper.files import lock, make_folder
 from goingdeeper.runs.folder import RunFolder
 
 
@@ -47,12 +47,7 @@ def locked(folder: RunFolder) -> Iterator[None]:
 
     Raises RunFolderError where another process works on it.
     """
-    try:
-        folder.path.mkdir(parents=True, exist_ok=True)
-    except FileNotFoundError as problem:  # /proc and the like
-        raise ResourceError(
-            f"cannot write at {folder.path}: {problem.strerror}; choose another place"
-        ) from None
+    make_folder(folder.path)
     with (folder.path / ".lock").open("wb") as handle:
         if not lock(handle):
             raise RunFolderError(

@@ -197,8 +197,11 @@ def check(
 
     out: a folder for check.html, with pictures, and exclude.txt. run: also finds the labels that a trained
     run doubts. progress: called with (images done, images in all). Raises DataError where there is nothing
-    to read, or where the run knows none of the classes.
+    to read, or where the run knows none of the classes; UsageError where `out` lies in the source's folder.
     """
+    images = Path(source)
+    if out is not None and images.is_dir() and Path(out).resolve().is_relative_to(images.resolve()):
+        raise UsageError(f"{out} lies in the folder of the images; give a place outside of it")
     model = (run if isinstance(run, Run) else load(run)).model if run is not None else None
     health, collection, seen = examine(source, progress)
     if model is not None:

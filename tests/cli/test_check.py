@@ -190,6 +190,8 @@ def test_lists_that_do_not_fit_are_refused(deeper, here, pets, text, parts):
         (["empty"], 3, ["empty holds no images"]),
         (["empty", "--out", "file"], 2, ["--out file is a file"]),
         (["photos", "--with", "nothing"], 2, ["nothing"]),
+        (["photos", "--out", "photos/health"], 2, ["photos/health lies in the folder of the images"]),
+        (["photos", "--out", "empty/../photos"], 2, ["photos lies in the folder of the images"]),
         (["photos", "--out", "file/inside"], 5, ["cannot write", "file/inside"]),
         (["photos", "--out", "/proc/a/health"], 5, ["cannot write at /proc/a/health: ", "another place"]),
     ],

@@ -202,13 +202,17 @@ def check(
     images = Path(source)
     if out is not None and images.is_dir() and Path(out).resolve().is_relative_to(images.resolve()):
         raise UsageError(f"{out} lies in the folder of the images; give a place outside of it")
-    model = (run if isinstance(run, Run) else load(run)).model if run is not None else None
+    trained = run if run is None or isinstance(run, Run) else load(run)
     health, collection, seen = examine(source, progress)
-    if model is not None:
+    if trained is not None:
         items = [item for item in collection.source.items if item.path in seen.looks]
-        unknown = Counter(item.label for item in items if item.label not in model.classes)
-        doubted = suspects(model, collection.source, items, progress)
-        health = replace(health, suspects=doubted, unknown=dict(sorted(unknown.items())))
+        unknown = Counter(item.label for item in items if item.label not in trained.model.classes)
+        health = replace(
+            health,
+            suspects=suspects(trained.model, collection.source, items, progress),
+            unknown=dict(sorted(unknown.items())),
+            learned=len({item.path for item in items} & _learned(trained, health.location)),
+        )
     if out is not None:
         folder = Path(out)
         text = page(health, collection.source)
@@ -217,6 +221,14 @@ def check(
         write_whole(folder / "exclude.txt", health.exclude_list().encode("utf-8", "backslashreplace"))
         write_whole(folder / "check.html", text.encode("utf-8", "backslashreplace"))
     return health
+
+
+def _learned(run: Run, location: str) -> set[str]:
+    """The images of a location that a run was trained on, if its own are there."""
+    folder = RunFolder(run.path)
+    if not (run.path / "run.json").is_file() or folder.run()["data"]["location"] != location:
+        return set()
+    return {row["path"] for row in folder.split() if row["split"] == "train"}
 
 
 def load(path: PathLike) -> Run:

@@ -233,6 +233,21 @@ def test_the_names_in_a_store_are_not_of_its_making(deeper, here, pets, form):
     assert "PPM 36" in said.out and said.out.splitlines()[-1] == "no problems"
 
 
+def test_what_a_run_was_trained_on_is_said_beside_its_doubts(deeper, run, pets, messy):
+    held_out = sum(row["split"] == "val" for row in RunFolder(run).split())
+    said = deeper("check", pets, "--with", run)
+    doubted = int(re.search(r"labels that the run doubts: (\d+)", said.out)[1])
+    listed = re.findall(r"^  \w+/\d\d\.png: \w+ [\d.]+ %, \w+ [\d.]+ %$", said.out, re.MULTILINE)
+    assert doubted > 5 == len(listed)
+    assert f"  and {doubted - 5} more" in said.out.splitlines()
+    assert 0 < held_out < 36
+    assert f"the run was trained on {36 - held_out} of these images, and has learned" in said.out
+    assert said.out.splitlines()[-1].startswith(f"next:  deeper check {pets} --with {run} --out FOLDER")
+    assert json.loads(deeper("check", pets, "--with", run, "--json").out)["trained_on"] == 36 - held_out
+    elsewhere = deeper("check", "photos", "--with", run)
+    assert "trained on" not in elsewhere.out and "labels that the run doubts" in elsewhere.out
+
+
 def test_a_store_that_has_changed_is_no_image_to_exclude(deeper, here, pets, tree):
     assert deeper("prepare", pets, "-o", "store").status == 0
     shard = here / "store/shard-00000.tar"

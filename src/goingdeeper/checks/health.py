@@ -32,7 +32,7 @@ class Health:
     height) of the smallest, median and largest image, None where none could be read. decode_seconds: to read
     and decode all images of training and validation once, on so many processors. suspects: images that a
     trained run takes for another class, the clearest first. unknown: readable images of each class that the
-    run does not know.
+    run does not know. learned: how many of the readable images the run was trained on, as far as it tells.
     """
 
     name: str
@@ -50,6 +50,7 @@ class Health:
     processors: int
     suspects: tuple[Suspect, ...] | None = None
     unknown: dict[str, int] = field(default_factory=dict)
+    learned: int = 0
 
     @property
     def kinds(self) -> dict[str, int]:
@@ -92,6 +93,7 @@ class Health:
         if self.suspects is not None:
             document["suspects"] = [suspect.document() for suspect in self.suspects]
             document["unknown_classes"] = self.unknown
+            document["trained_on"] = self.learned
         return document
 
     @property

@@ -51,7 +51,7 @@ def check_command(images: str, out: Path | None, run: str | None, strict: bool, 
         show_json({**health.document(), **files})
     else:
         _print(health)
-        _next(health, images, out)
+        _next(health, images, out, run)
     if strict and health.doubtful:
         told = ", ".join(f"{count:,} {what}" for what, count in health.doubtful.items())
         raise DataError(f"{images}: {told}, and --strict was given")
@@ -105,6 +105,13 @@ def _print(health: Health) -> None:
                 f"  {shown(suspect.path)}: {shown(suspect.label)} {100 * suspect.probability:.1f} %, "
                 f"{shown(suspect.predicted)} {100 * suspect.probability_predicted:.1f} %"
             )
+        if len(health.suspects) > LINES:
+            click.echo(f"  and {len(health.suspects) - LINES:,} more")
+        if health.learned:
+            click.echo(
+                f"the run was trained on {health.learned:,} of these images, and has learned their labels, "
+                "wrong ones too; one that held them out (deeper train --fold 1/5) finds more"
+            )
         if health.unknown:
             names = ", ".join(shown(name) for name in [*health.unknown][:8])
             count = sum(health.unknown.values())
@@ -114,12 +121,11 @@ def _print(health: Health) -> None:
             )
 
 
-def _next(health: Health, images: str, out: Path | None) -> None:
+def _next(health: Health, images: str, out: Path | None, run: str | None) -> None:
     if out is None:
         if health.findings or health.suspects:
-            click.echo(
-                f"next:  deeper check {shlex.quote(images)} --out FOLDER   pictures, and a list to exclude"
-            )
+            words = shlex.quote(images) + (f" --with {shlex.quote(run)}" if run else "")
+            click.echo(f"next:  deeper check {words} --out FOLDER   pictures, and a list to exclude")
         return
     click.echo(str(out / "check.html"))
     excluded = len(health.excluded)

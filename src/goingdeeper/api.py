@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from goingdeeper.checks.health import Health, examine
+from goingdeeper.checks.health import LIST, Health, examine
 from goingdeeper.checks.labels import suspects
 from goingdeeper.checks.page import page
 from goingdeeper.data.decode import Pixels, png
@@ -215,10 +215,11 @@ def check(
         )
     if out is not None:
         folder = Path(out)
-        text = page(health, collection.source)
+        listed = (folder / LIST).resolve()
+        text = page(health, collection.source, str(listed))
         make_folder(folder)
         # File names that are not Unicode arrive as lone surrogates, which UTF-8 cannot hold.
-        write_whole(folder / "exclude.txt", health.exclude_list().encode("utf-8", "backslashreplace"))
+        write_whole(listed, health.exclude_list(str(listed)).encode("utf-8", "backslashreplace"))
         write_whole(folder / "check.html", text.encode("utf-8", "backslashreplace"))
     return health
 

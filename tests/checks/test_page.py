@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import base64
+import html
 import io
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 from PIL import Image
 
+import goingdeeper as gd
 from goingdeeper.checks.health import examine
+from goingdeeper.checks.labels import Suspect
 from goingdeeper.checks.page import PICTURES, page, spread
 
 
@@ -109,9 +113,50 @@ def test_pictures_that_have_gone_leave_their_place(picture_folder):
     assert page(health, collection.source).count("cannot be shown") == 1
 
 
-def test_nothing_wrong_is_said(picture_folder):
+def test_nothing_wrong_is_said_unless_labels_are_in_doubt(picture_folder):
     health, collection, _ = examine(picture_folder({"a": 3, "b": 3}))
-    assert "Nothing is wrong" in page(health, collection.source)
+    text = page(replace(health, suspects=()), collection.source)
+    assert "Nothing is wrong" in text and "exclude.txt" not in text
+    doubted = replace(health, suspects=(Suspect("a/0.png", "a", 0.1, "b", 0.9),))
+    text = page(doubted, collection.source).replace("\N{NO-BREAK SPACE}", " ")
+    assert "Nothing is wrong" not in text and "<title>0 problems, 1 label in doubt" in text
+
+
+def test_classes_have_their_images_of_each_split(flawed):
+    health, collection, _ = examine(flawed)
+    bars = re.findall('<li><bdi class="name".*?</li>', page(health, collection.source))
+    counts = {
+        name: [len([*(flawed / split / name).glob("[!.]*.[!t]*")]) for split in ("train", "val", "test")]
+        for name in ("cat", "dog", "elk", "owl")
+    }
+    assert counts["elk"] == [0, 0, 1] and counts["dog"][1:] == [4, 2]
+    assert [re.sub("<[^>]*>", "", bar) for bar in bars] == [
+        f"{name}{train} train + {val} val + {test} test" for name, (train, val, test) in counts.items()
+    ]
+    most = max(map(sum, counts.values()))
+    widths = [[float(width) for width in re.findall(r"width:([\d.]+)%", bar)] for bar in bars]
+    assert widths == [[round(100 * part / most, 2) for part in parts] for parts in counts.values()]
+
+
+def test_captions_say_what_to_do(flawed):
+    health, collection, _ = examine(flawed)
+    text = page(health, collection.source)
+    captions = re.findall("<figcaption>(.*?)</figcaption>", text, re.DOTALL)
+    said = {html.unescape(re.sub("<[^>]*>", "", caption)) for caption in captions}
+    pictured = [one for one in health.findings if one.kind not in ("unreadable", "classes", "source")]
+    assert said == {f"{one.path} {one.problem} {one.action}" for one in pictured}
+
+
+def test_odd_names_are_shown_as_escapes_and_the_command_can_be_typed(picture_folder, tmp_path):
+    root = picture_folder({"a": 3, "b": 3}, "my photos")
+    (root / "b/two\nlines.png").write_bytes((root / "b/0.png").read_bytes())
+    gd.check(root, out=tmp_path / "the health")
+    text = (tmp_path / "the health/check.html").read_text("utf-8")
+    assert text.count(r"b/two\nlines.png") > 1 and "two\n" not in text
+    found = Parts(text)
+    command = next(part for part in found.text if part.startswith("deeper train"))
+    assert command == f"deeper train '{root}' --exclude '{tmp_path}/the health/exclude.txt'"
+    assert command in (tmp_path / "the health/exclude.txt").read_text("utf-8")
 
 
 def test_some_of_many_are_chosen_evenly():

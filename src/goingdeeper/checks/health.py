@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import statistics
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -17,6 +18,9 @@ from goingdeeper.data.decode import Header
 from goingdeeper.data.exclude import exclude_list
 from goingdeeper.data.pictures import cpus
 from goingdeeper.data.sources import Problem
+
+LIST = "exclude.txt"
+"""What the list of images to leave out is called."""
 
 MODES = {"1": "1-bit", "L": "grey", "LA": "grey", "P": "palette", "PA": "palette", "RGBA": "RGB"}
 """Pillow's modes in words; the others are called as they are."""
@@ -105,10 +109,17 @@ class Health:
                 rows.setdefault(one.path, one.problem)
         return rows
 
-    def exclude_list(self) -> str:
-        """What `deeper train --exclude` takes; images that should be looked at are in comments only."""
+    def leaving_out(self, listed: str) -> str:
+        """The command that trains without the images of a list."""
+        return f"deeper train {shlex.quote(self.location)} --exclude {shlex.quote(listed)}"
+
+    def exclude_list(self, listed: str = LIST) -> str:
+        """What `deeper train --exclude` takes; images that should be looked at are in comments only.
+
+        listed: the file that it is written to.
+        """
         heading = [
-            f"Images of {self.name} to leave out: deeper train {self.location} --exclude exclude.txt",
+            f"Images of {self.name} to leave out: {self.leaving_out(listed)}",
             "Below each reason is a path; take out the lines of images to keep.",
         ]
         look = [f"{one.path}: {one.problem}" for one in self.findings if one.action == LOOK]

@@ -12,7 +12,7 @@ import jinja2
 from PIL import Image
 
 from goingdeeper.checks.findings import KINDS, Finding
-from goingdeeper.checks.health import Health
+from goingdeeper.checks.health import LIST, Health
 from goingdeeper.checks.labels import Suspect
 from goingdeeper.data.decode import Pixels, png
 from goingdeeper.data.sources import Source
@@ -46,8 +46,8 @@ class Part:
     pictures: list[Shown]
 
 
-def page(health: Health, source: Source) -> str:
-    """The page. source: where the pictures are read from, as they were for the check."""
+def page(health: Health, source: Source, listed: str = LIST) -> str:
+    """The page. source: where the pictures are read from, as they were for the check. listed: exclude.txt."""
     images = {item.path for item in source.items}
 
     def small(path: str | None) -> Thumbnail | None:
@@ -62,11 +62,12 @@ def page(health: Health, source: Source) -> str:
     suspects: list[tuple[Suspect, Thumbnail | None]] = [
         (one, small(one.path)) for one in (health.suspects or ())[: 2 * PICTURES]
     ]
-    train, val = health.splits.get("train", {}), health.splits.get("val", {})
-    counts = {name: {"train": train.get(name, 0), "val": val.get(name, 0)} for name in health.classes}
+    counts = {
+        name: {side: held.get(name, 0) for side, held in health.splits.items()} for name in health.classes
+    }
     return _template().render(
         health=health, parts=parts, suspects=suspects, bars=report.bars(counts, list(health.classes)),
-        lines=LINES, version=__version__,
+        lines=LINES, version=__version__, command=health.leaving_out(listed) if health.excluded else None,
     )  # fmt: skip
 
 

@@ -35,8 +35,10 @@ class Bar:
     name: str
     train: int
     val: int
+    test: int
     train_share: float
     val_share: float
+    test_share: float
 
 
 def write_report(folder: RunFolder, picture: Callable[[str], bytes | None]) -> Path:
@@ -100,9 +102,9 @@ def diverged(metrics: Sequence[Mapping[str, float]]) -> int | None:
 
 def bars(per_class: Mapping[str, Mapping[str, int]], classes: Sequence[str]) -> list[Bar]:
     counts = [(name, per_class.get(name, {})) for name in classes]
-    sizes = [(name, split.get("train", 0), split.get("val", 0)) for name, split in counts]
-    largest = max((train + val for _, train, val in sizes), default=0) or 1
-    return [Bar(name, train, val, 100 * train / largest, 100 * val / largest) for name, train, val in sizes]
+    sizes = [(name, [split.get(side, 0) for side in ("train", "val", "test")]) for name, split in counts]
+    largest = max((sum(size) for _, size in sizes), default=0) or 1
+    return [Bar(name, *size, *(100 * part / largest for part in size)) for name, size in sizes]
 
 
 def axis_end(value: float) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -144,7 +145,7 @@ def survey(
                     kept[item.path] = pixels
         if progress:
             progress(done, total)
-    check_share(unreadable, total, bad_share)
+    check_share(unreadable, total, bad_share, source.location)
     pictures = Pictures(source, size, resident, largest, whole)
     problems = (*source.problems, *unreadable)
     return Survey(digests, sizes, problems, pictures, groups(digests, thumbnails) if grouped else {})
@@ -210,14 +211,23 @@ def pixels_digest(pixels: Pixels) -> str:
     return found.hexdigest()
 
 
-def check_share(unreadable: Sequence[Problem], total: int, bad_share: float = BAD_SHARE) -> None:
-    """Raises DataError where more than `bad_share` of the images cannot be read."""
+def check_share(
+    unreadable: Sequence[Problem], total: int, bad_share: float = BAD_SHARE, location: str | None = None
+) -> None:
+    """Raises DataError where more than `bad_share` of the images cannot be read.
+
+    location: where images are that training is to leave out; its error says how they are listed for that.
+    """
     bad = len(unreadable)
     if bad > bad_share * total:
         listed = "; ".join(one.problem for one in unreadable)
+        check = ""
+        if location is not None:
+            check = f", and `deeper check {shlex.quote(location)} --out FOLDER` lists them for --exclude"
         raise DataError(
             f"{bad} of {total} images cannot be read, over the {100 * bad_share:g} % that may be left out "
-            f"(in training, --set bad_share=0.05 allows 5 %); repair or remove them: {shortened(listed)}"
+            f"(in training, --set bad_share=0.05 allows 5 %{check}); "
+            f"repair or remove them: {shortened(listed)}"
         )
 
 

@@ -140,12 +140,15 @@ def test_images_that_are_alike_stay_on_one_side_if_asked(deeper, here):
     for flag in ("--group", "--no-group"):
         said = deeper("train", "photos", "--epochs", 1, "--size", 16, "--batch", 8, flag, "--out", flag[2:])
         assert said.status == 0, said.err
+        assert "--group parts" not in said.err
         folder = RunFolder(here / flag[2:])
         assert f" {flag} " in f"{folder.run()['command']} "
         sides = {(row["path"].split("-")[0], row["split"]) for row in folder.split()}
         torn[flag] = len(sides) - 12
         assert folder.run()["data"]["alike"] == (36 if flag == "--group" else 0)
     assert torn["--group"] == 0 < torn["--no-group"]
+    said = deeper("train", "photos", "--epochs", 1, "--size", 16, "--group", "--split", "no-group")
+    assert "--group parts nothing here; the split is that of an earlier run\n" in said.err
 
 
 def test_another_list_is_another_run(deeper, here, pets, environment):
@@ -224,6 +227,17 @@ def test_a_run_that_doubts_labels(deeper, run, messy):
     assert "not asked about 1 image of classes that the run does not know: emu" in said.out.splitlines()
     page = Path("health/check.html").read_text("utf-8").replace("\N{NO-BREAK SPACE}", " ")
     assert "not asked about 1 image of classes that it does not know: <bdi>emu</bdi>." in page
+
+
+def test_one_is_no_plural_and_a_short_name_is_named(deeper, here, pets):
+    (here / "one/a").mkdir(parents=True)
+    shutil.copy(pets / "cat/00.png", here / "one/a")
+    said = deeper("check", "one")
+    assert said.out.startswith("1 image, 1 class of 1 each\n")
+    assert "  a: has a single image, so none can be held out · look at it" in said.out.splitlines()
+    (here / "list.txt").write_text("cat/03.png\n")
+    words = ("--exclude", "list.txt", "--epochs", 1, "--size", 16)
+    assert "1 image left out, as list.txt says\n" in deeper("train", pets, *words).err
 
 
 @pytest.mark.parametrize("form", ["--raw", "--quality=80"])

@@ -65,7 +65,8 @@ def _print(health: Health) -> None:
     splits = " · ".join(f"{sum(held.values()):,} {name}" for name, held in health.splits.items())
     each = f"{sizes[0]:,} each" if sizes[0] == sizes[-1] else f"{sizes[0]:,} to {sizes[-1]:,}"
     click.echo(
-        f"{health.images:,} images, {len(health.classes)} classes of {each}"
+        f"{health.images:,} image{'' if health.images == 1 else 's'}, {len(health.classes)} "
+        f"class{'' if len(health.classes) == 1 else 'es'} of {each}"
         + (f" · {splits}" if len(health.splits) > 1 else "")
     )
     if health.sizes:
@@ -93,7 +94,8 @@ def _print(health: Health) -> None:
             click.echo(f"{title}: {len(found):,}")
         for one in found[:LINES]:
             path, problem = shown(one.path), shown(one.problem)
-            click.echo(f"  {'' if path in problem else f'{path}: '}{problem} · {one.action}")
+            named = kind in ("unreadable", "source") and path in problem
+            click.echo(f"  {'' if named else f'{path}: '}{problem} · {one.action}")
         if len(found) > LINES:
             click.echo(f"  and {len(found) - LINES:,} more")
     if not health.findings:

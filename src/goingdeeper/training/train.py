@@ -166,7 +166,8 @@ def _prepare(wishes: Wishes, events: Events) -> _Ready:
     excluded = read_exclude_list(Path(wishes.exclude)) if wishes.exclude is not None else None
     if excluded is not None:
         source = without(source, excluded, str(wishes.exclude))
-        events.note(f"{len(excluded):,} images left out, as {wishes.exclude} says")
+        many = "" if len(excluded) == 1 else "s"
+        events.note(f"{len(excluded):,} image{many} left out, as {wishes.exclude} says")
     device = choose_device(wishes.device, wishes.devices)
     begun = begin_from(wishes.from_run)
     teacher = begin_from(wishes.teacher)
@@ -176,6 +177,8 @@ def _prepare(wishes: Wishes, events: Events) -> _Ready:
     found = survey(source, plan.size, asked.bad_share, events.reading, asked.augmentation.crop, group)
     division = divide(source, found.digests, holding, found.groups)
     _check_classes(source, division)
+    if wishes.group and (holding.given is not None or any(item.split for item in source.items)):
+        events.note(f"--group parts nothing here; the split is {division.rule}")
     recipe, reasons = choose_recipe(wishes, plan.network, source, len(division.train))
     if before := begun or teacher:
         if any(full_name(recipe, key).startswith("input") for key, _ in wishes.settings):

@@ -343,6 +343,7 @@ def test_other_settings_are_told_and_nothing_touched(photos, tmp_path, whole):
             (out / "unfinished.json").write_bytes(
                 json.dumps(json.loads(whole["store.json"])["made"]).encode()
             )
+            (out / "shard-00000.json").write_bytes(whole["shard-00000.json"])
         before = content(out)
         source = open_source(photos)
         with pytest.raises(
@@ -357,6 +358,18 @@ def test_other_settings_are_told_and_nothing_touched(photos, tmp_path, whole):
             prepare(open_source(photos), out, FORM, shard_bytes=SHARD)
         (photos / "cat/new.png").rename(photos / "cat/broken.jpg")
         assert content(out) == before
+
+
+def test_without_a_finished_shard_nothing_was_begun(photos, tmp_path, whole):
+    """Too many unreadable images: once they are repaired or removed, the same command starts afresh."""
+    out = tmp_path / "store"
+    (photos / "cat/cut.jpg").write_bytes(b"")
+    with pytest.raises(DataError, match="repair or remove them"):
+        prepare(open_source(photos), out, FORM, bad_share=0.1, shard_bytes=10**8)
+    assert (out / "unfinished.json").is_file() and not list(out.glob("shard-*.json"))
+    (photos / "cat/cut.jpg").unlink()
+    prepare(open_source(photos), out, FORM, bad_share=0.1, shard_bytes=SHARD)
+    assert content(out) == whole
 
 
 def test_other_folders_and_files_are_left_alone(photos, tmp_path):
@@ -397,6 +410,7 @@ def test_what_an_earlier_version_made_is_refused(photos, tmp_path, whole):
         prepare(open_source(photos), tmp_path / "whole", FORM, shard_bytes=SHARD)
     (tmp_path / "part").mkdir()
     (tmp_path / "part/unfinished.json").write_text(json.dumps(record["made"]))
+    (tmp_path / "part/shard-00000.json").write_text("{}")
     with pytest.raises(UsageError, match=r"\(schema None, now 2\); give another -o, or remove it"):
         prepare(open_source(photos), tmp_path / "part", FORM, shard_bytes=SHARD)
 

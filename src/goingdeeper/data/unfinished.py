@@ -73,9 +73,12 @@ def alone(out: Path) -> Iterator[None]:
 
 
 def begin(out: Path, plan: dict[str, Any]) -> None:
-    """Notes the plan, and removes what a kill left. Raises UsageError where another plan was begun."""
+    """Notes the plan, and removes what a kill left.
+
+    Raises UsageError where another plan was begun and a shard of it is finished.
+    """
     file = out / UNFINISHED
-    if file.is_file():
+    if file.is_file() and any(out.glob("shard-*.json")):
         try:
             before = json.loads(file.read_bytes())
         except ValueError:

@@ -73,6 +73,35 @@ def test_verify(deeper, photos):
     assert "photos is not a store" in deeper("prepare", "--verify", "photos").refusal(3)
 
 
+def test_what_a_check_lists_is_left_out_of_a_store_or_of_training_from_one(deeper, photos):
+    """The list of the folder fits both ways: an unreadable image is none of the store's already."""
+    (photos / "dark/odd.jpg").write_bytes(b"<html>")
+    (photos / "light/again.jpg").write_bytes((photos / "light/3.jpg").read_bytes())
+    deeper("check", "photos", "--out", "health")
+    words = ("--exclude", "health/exclude.txt")
+    whole = deeper("prepare", "photos", "-o", "store", "--bad-share", "0.1")
+    assert "41 images" in whole.out
+    done = deeper("prepare", "photos", "-o", "less", *words)
+    assert done.status == 0 and done.err == "2 images left out, as health/exclude.txt says\n"
+    assert "less · 40 images, 2 classes" in done.out
+    with tarfile.open("less/shard-00000.tar") as shard:
+        assert sum(not name.startswith("thumbnails") for name in shard.getnames()) == 40
+    train = ("--epochs", "1", "--batch", "8", "--size", "16", "--model", "cifar-resnet-20-a")
+    for name, more in (("store", words), ("less", ())):
+        assert deeper("train", name, *train, *more, "--out", f"run-{name}").status == 0
+    splits = [(photos.parent / f"run-{name}/split.csv").read_bytes() for name in ("store", "less")]
+    assert splits[0] == splits[1]
+    said = deeper("train", "less", *train, *words)
+    assert said.status == 3
+    assert "health/exclude.txt: less has no image 'dark/odd.jpg'; paths are those" in said.err
+    assert "a store made with this list has left its images out" in said.err
+    (photos.parent / "all.txt").write_text("light/99.jpg\n")
+    assert "photos has no image 'light/99.jpg'" in deeper(
+        "prepare", "photos", "-o", "new", "--exclude", "all.txt"
+    ).refusal(3)
+    assert not (photos.parent / "new").exists()
+
+
 @pytest.mark.parametrize(
     ("words", "status", "said"),
     [

@@ -67,6 +67,12 @@ def test_a_source_loses_the_images_of_a_list_and_no_others(picture_folder):
         without(source, ["cat/1.png", "cat/7.png", "cat/8.png"], "my list")
 
 
+def test_all_images_cannot_be_left_out(picture_folder):
+    source = open_source(picture_folder({"cat": 1, "dog": 1}))
+    with pytest.raises(DataError, match="my list names all images of photos; keep some"):
+        without(source, ["cat/0.png", "dog/0.png"], "my list")
+
+
 def test_the_record_is_of_the_paths_in_any_order():
     one, same, other = (list_record(paths) for paths in (["a", "b"], ["b", "a"], ["a\nb"]))
     assert one == same

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Share of the images that may be unreadable and left out.",
 )
+@click.option("--exclude", metavar="LIST", help="Images to leave out, as `deeper check --out` lists them.")
 @click.option("--verify", is_flag=True, help="Compare every byte of the store IMAGES with its sha256.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def prepare_command(
@@ -51,6 +52,7 @@ def prepare_command(
     quality: int | None,
     raw: bool,
     bad_share: float,
+    exclude: str | None,
     verify: bool,
     as_json: bool,
 ) -> None:
@@ -62,6 +64,7 @@ def prepare_command(
     """
     from goingdeeper.cli.watch import Watch
     from goingdeeper.data import store
+    from goingdeeper.data.exclude import read_exclude_list, without
     from goingdeeper.data.sources import open_source
     from goingdeeper.data.sources.index import is_store
 
@@ -78,6 +81,13 @@ def prepare_command(
             return
         form = store.Form(side, 0 if raw else quality or 90, raw)
         source = open_source(images, split="all")
+        if exclude is not None:
+            excluded = read_exclude_list(Path(exclude))
+            source = without(source, excluded, exclude)
+            click.echo(
+                f"{len(excluded):,} image{'' if len(excluded) == 1 else 's'} left out, as {exclude} says",
+                err=True,
+            )
         made = store.prepare(source, out, form, bad_share=bad_share, progress=watch.reading)
     except (KeyboardInterrupt, Terminated) as stop:
         raise _stopped(isinstance(stop, Terminated), out) from None

@@ -51,17 +51,22 @@ def without(source: Source, paths: Iterable[str], list_name: str) -> Source:
     """The source without the images at these paths.
 
     Classes that lose all their images stay, for training to name. Raises DataError, naming the first, where a
-    path is not in the source.
+    path is not in the source, nor among what a store has left out already; or where no image stays.
     """
     excluded = dict.fromkeys(paths)
     known = {item.path for item in source.items}
+    known.update(problem.path for problem in source.problems if problem.action == "left out")
     for path in excluded:
         if path not in known:
+            hint = "; a store made with this list has left its images out" if source.originals else ""
             raise DataError(
                 f"{list_name}: {source.name} has no image '{path}'; paths are those of the source, such as "
-                f"{source.items[0].path}"
+                f"{source.items[0].path}{hint}"
             )
-    return replace(source, items=tuple(item for item in source.items if item.path not in excluded))
+    items = tuple(item for item in source.items if item.path not in excluded)
+    if not items:
+        raise DataError(f"{list_name} names all images of {source.name}; keep some")
+    return replace(source, items=items)
 
 
 def list_record(paths: Collection[str]) -> dict[str, object]:

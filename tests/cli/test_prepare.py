@@ -115,6 +115,7 @@ def test_what_a_check_lists_is_left_out_of_a_store_or_of_training_from_one(deepe
         (("photos", "-o", "file"), 2, "file is a file"),
         (("photos", "-o", "other"), 2, "other is there already and is not a store"),
         (("photos", "-o", "file/store"), 5, "file/store"),
+        (("photos", "-o", "/proc/a/store"), 5, "cannot write at /proc/a/store: "),
     ],
 )
 def test_refusals(deeper, photos, words, status, said):

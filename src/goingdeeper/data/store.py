@@ -28,7 +28,7 @@ from goingdeeper.data.sources.index import (
 )
 from goingdeeper.data.unfinished import alone, begin, check_place, check_plan, finished_shards, plan_of
 from goingdeeper.errors import DataError, StoreError
-from goingdeeper.files import sha256_of, write_whole
+from goingdeeper.files import make_folder, sha256_of, write_whole
 
 __all__ = ["Form", "Made", "prepare", "summary", "verify"]
 
@@ -67,7 +67,7 @@ def prepare(
     if (out / RECORD).is_file():
         check_plan(out, opened(out, str(out))["made"], plan, "a finished store")
         return summary(out)
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     with alone(out):
         begin(out, plan)
         shards = finished_shards(out, frozenset(source.classes))

@@ -411,8 +411,25 @@ def test_what_an_earlier_version_made_is_refused(photos, tmp_path, whole):
     (tmp_path / "part").mkdir()
     (tmp_path / "part/unfinished.json").write_text(json.dumps(record["made"]))
     (tmp_path / "part/shard-00000.json").write_text("{}")
-    with pytest.raises(UsageError, match=r"\(schema None, now 2\); give another -o, or remove it"):
+    with pytest.raises(UsageError, match=r"\(schema 1, now 2\); give another -o, or remove it"):
         prepare(open_source(photos), tmp_path / "part", FORM, shard_bytes=SHARD)
+    (tmp_path / "part/unfinished.json").write_text("{")
+    with pytest.raises(UsageError, match="an unfinished store of settings that cannot be read; give another"):
+        prepare(open_source(photos), tmp_path / "part", FORM, shard_bytes=SHARD)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "said"),
+    [
+        (Form(), Form(quality=0, raw=True), "quality 90, now raw"),
+        (Form(quality=0, raw=True), Form(quality=80), "raw, now quality 80"),
+        (Form(), Form(quality=80, side=64), "side 256, now 64; quality 90, now quality 80"),
+    ],
+)
+def test_other_settings_are_told_as_they_are_given(photos, tmp_path, one, other, said):
+    prepare(open_source(photos), tmp_path / "store", one)
+    with pytest.raises(UsageError, match=rf"finished store of other settings \({said}\); give another"):
+        prepare(open_source(photos), tmp_path / "store", other)
 
 
 # Every byte compared

@@ -95,9 +95,18 @@ def check_plan(out: Path, before: dict[str, Any], plan: dict[str, Any], what: st
     changed = [name for name in plan if before.get(name) != plan[name]]
     if not changed:
         return
-    told = [f"{name} {before.get(name)}, now {plan[name]}" for name in changed if name != "list_sha256"]
+    told = dict.fromkeys(_change(name, before, plan) for name in changed if name != "list_sha256")
     how = f"other settings ({'; '.join(told)})" if told else "other images"
+    if not before:
+        how = "settings that cannot be read"
     raise UsageError(f"{out} holds {what} of {how}; give another -o, or remove it")
+
+
+def _change(name: str, before: dict[str, Any], plan: dict[str, Any]) -> str:
+    if name in ("raw", "quality"):  # one choice, whatever a plan has for the other
+        was, now = ("raw" if one.get("raw") else f"quality {one.get('quality')}" for one in (before, plan))
+        return f"{was}, now {now}"
+    return f"{name} {before.get(name, 1 if name == 'schema' else 'unknown')}, now {plan[name]}"
 
 
 def finished_shards(out: Path, classes: frozenset[str]) -> list[dict[str, Any]]:

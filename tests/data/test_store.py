@@ -183,7 +183,9 @@ def test_unreadable_images_are_left_out_and_listed_up_to_the_limit(photos, tmp_p
     (photos / "cat/broken.jpg").write_bytes(b"<html>")
     source = open_source(photos)
     with pytest.raises(
-        DataError, match=r"1 of 11 images cannot be read so far, over the 1 % .*broken\.jpg is not"
+        DataError,
+        match=r"1 of 11 images cannot be read so far, over the 1 % .*/photos --out FOLDER` lists them for "
+        r"--exclude.*broken\.jpg is not",
     ):
         prepare(source, tmp_path / "store", Form(side=160))
     assert not (tmp_path / "store" / "store.json").exists()

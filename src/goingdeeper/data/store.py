@@ -7,6 +7,7 @@ preparation goes on behind the last shard whose index is there; what was begun a
 from __future__ import annotations
 
 import json
+import shlex
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -78,7 +79,7 @@ def prepare(
             for number, found in enumerate(packed(source, form, done), start=done + 1):
                 if isinstance(found, Problem):
                     problems.append(found)
-                    _check_share(problems, total, bad_share)
+                    _check_share(problems, total, bad_share, source.location)
                 if progress:
                     progress(number, total)
                 yield found
@@ -136,10 +137,12 @@ def _finish(
     (out / UNFINISHED).unlink(missing_ok=True)
 
 
-def _check_share(problems: Sequence[Problem], total: int, bad_share: float) -> None:
+def _check_share(problems: Sequence[Problem], total: int, bad_share: float, location: str) -> None:
     if len(problems) > bad_share * total:
         listed = shortened("; ".join(problem.problem for problem in problems))
+        check = f"`deeper check {shlex.quote(location)} --out FOLDER`"
         raise DataError(
             f"{len(problems)} of {total} images cannot be read so far, over the {100 * bad_share:g} % that "
-            f"may be left out (--bad-share 0.05 allows 5 %); repair or remove them: {listed}"
+            f"may be left out (--bad-share 0.05 allows 5 %, and {check} lists them for --exclude); repair or "
+            f"remove them: {listed}"
         )

@@ -204,8 +204,8 @@ def test_the_live_line_fits_any_width(monkeypatch, capsys, width, pace):
     shown = watch(monkeypatch, capsys, FORCE_COLOR="1", TERM="xterm", COLUMNS=str(width))
     shown.epoch(END)
     shown.pace = pace
-    with shown.console.capture() as kept:
-        shown.console.print(shown._line(width))
+    with shown.board.console.capture() as kept:
+        shown.board.console.print(shown._line(width))
     text = re.sub(r"\x1b\[[0-9;]*m", "", kept.get())
     lines = text.rstrip("\n").split("\n")
     assert len(lines) == 1

@@ -140,6 +140,78 @@ def test_classes_may_be_called_as_splits_where_there_are_none(picture_folder):
     )
 
 
+def sides(source) -> dict[str, set]:
+    """Of each split, the labels with the folder that they are in."""
+    found: dict[str, set] = {}
+    for item in source.items:
+        found.setdefault(item.split, set()).add((item.path.rpartition("/")[0], item.label))
+    return found
+
+
+@pytest.mark.parametrize("name", ["val", "valid", "VALIDATION", "dev"])
+def test_class_folders_beside_those_of_validation_are_for_training(picture_folder, name):
+    root = picture_folder({"cat": 4, "dog": 4, f"{name}/cat": 2, f"{name}/dog": 1})
+    source = open_source(root)
+    assert source.classes == ("cat", "dog") and source.problems == ()
+    assert sides(source) == {
+        "train": {("cat", "cat"), ("dog", "dog")},
+        "val": {(f"{name}/cat", "cat"), (f"{name}/dog", "dog")},
+    }
+    picture_folder({f"{name}/cow": 1})
+    with pytest.raises(
+        DataError, match=f"{name}/cow/0.png: class 'cow' is in validation but not in training"
+    ):
+        open_source(root)
+
+
+def test_class_folders_beside_those_of_two_splits(picture_folder):
+    root = picture_folder({"cat": 4, "dog": 4, "val/cat": 2, "Testing/dog": 1, "valid/dog": 3})
+    source = open_source(root, split="all")
+    assert source.classes == ("cat", "dog")
+    assert sides(source) == {
+        "train": {("cat", "cat"), ("dog", "dog")},
+        "val": {("val/cat", "cat")},
+        "test": {("Testing/dog", "dog")},
+    }
+    assert told(source) == {"valid": "a folder beside those of the splits"}
+
+
+def test_a_folder_of_validation_alone_is_for_scoring(picture_folder):
+    root = picture_folder({"val/cat": 4, "val/dog": 4})
+    with pytest.raises(DataError, match="photos holds only images for validation, and none to train on"):
+        open_source(root)
+    assert sides(open_source(root, ("cat", "dog"))) == {"val": {("val/cat", "cat"), ("val/dog", "dog")}}
+
+
+@pytest.mark.parametrize("name", ["train", "Training", "val", "dev"])
+def test_a_flat_folder_beside_class_folders_is_a_class_whatever_its_name(picture_folder, name):
+    root = picture_folder({name: 4, "plane": 4, "car": 4, "test": 4})
+    source = open_source(root)
+    assert sides(source) == {None: {(name, name), ("plane", "plane"), ("car", "car")}}
+    (problem,) = source.problems
+    assert (problem.path, problem.action) == (name, "taken as a class")
+
+
+def test_a_class_called_train_with_a_validation_folder(picture_folder):
+    root = picture_folder({"train": 4, "car": 4, "val/train": 2, "val/car": 1})
+    assert sides(open_source(root)) == {
+        "train": {("train", "train"), ("car", "car")},
+        "val": {("val/train", "train"), ("val/car", "car")},
+    }
+
+
+@pytest.mark.parametrize("beside", [{}, {"val/a": 3}, {"notes": 0}])
+def test_a_flat_training_folder_without_class_folders_beside_it_is_refused(picture_folder, beside):
+    with pytest.raises(DataError, match="train holds 4 images, but none in a class folder"):
+        open_source(picture_folder({"train": 4, "test": 2} | beside))
+
+
+def test_the_folder_with_class_folders_is_the_split(picture_folder):
+    source = open_source(picture_folder({"train": 4, "training/a": 2, "training/b": 2}))
+    assert sides(source) == {None: {("training/a", "a"), ("training/b", "b")}}
+    assert told(source) == {"train": "a folder beside those of the splits"}
+
+
 def test_images_deeper_down_belong_to_their_class_folder(picture_folder):
     root = picture_folder({"a/2020/may": 1, "a/2021": 1, "b": 1})
     assert labels(open_source(root)) == {"a/2020/may/0.png": "a", "a/2021/0.png": "a", "b/0.png": "b"}

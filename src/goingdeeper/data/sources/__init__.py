@@ -92,6 +92,8 @@ def _chosen(source: Source, scored: bool, split: Literal["test", "all"] | None) 
     elif not items:
         found = "only test images, which are never trained on" if test else "no images"
         raise DataError(f"{source.location} holds {found}")
+    elif not scored and split is None and all(item.split == "val" for item in items):
+        raise DataError(f"{source.location} holds only images for validation, and none to train on")
     else:
         items = _split(source, items) + (test if split == "all" else [])
     classes = classes_of(items)

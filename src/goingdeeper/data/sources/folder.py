@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from goingdeeper.data.decode import content, decode, header_size
@@ -26,27 +27,19 @@ def open_at(root: Path) -> Source:
     """The images of the class folders in a folder. Raises DataError where there are none."""
     at = KAGGLE.as_posix() + "/" if (root / KAGGLE).is_dir() else ""
     passed, problems = Passed(), list[Problem]()
-    parts: dict[Split, str] = {}
-    for name in _folders(root / at, Passed()):
-        split = SPLITS.get(name.lower())
-        if split and split not in parts:
-            parts[split] = at + name
+    parts, classes, others = _layout(root / at)
     items: list[Item] = []
+    if "train" not in parts:
+        items += _items(root, "", None, passed, problems, classes)
+        class_root, nothing = root, not items and not parts
+    for split in sorted(parts, key=lambda split: split != "train"):
+        items += _items(root, at + parts[split], split, passed, problems)
     if "train" in parts:
-        for split, part in parts.items():
-            items += _items(root, part, split, passed, problems)
-        for name in _folders(root / at, passed, at):
-            if at + name not in parts.values() and name != DEVKIT:
-                problems.append(
-                    Problem(printable(at + name), "a folder beside those of the splits", "left out")
-                )
-        class_root = root / parts["train"]
+        _folders(root / at, passed, at)
+        class_root = root / at / parts["train"]
         nothing = not any(item.split == "train" for item in items)
-    else:
-        items = _items(root, "", None, passed, problems)
-        if parts.get("test", "").lower() == "test":
-            items += _items(root, parts["test"], "test", passed, problems)
-        class_root, nothing = root, not items
+    for name in others:
+        problems.append(Problem(printable(at + name), "a folder beside those of the splits", "left out"))
     if nothing:
         loose = len(image_files(class_root))
         found_there = f"{loose} images, but none in a class folder" if loose else "no images"
@@ -64,19 +57,73 @@ def open_at(root: Path) -> Source:
     )
 
 
+def _layout(folder: Path) -> tuple[dict[Split, str], list[str], list[str]]:
+    """The folders of splits by their split, the class folders beside them, and folders that are neither.
+
+    A folder that is called as a split is one where class folders are in it. A flat one beside class folders
+    is a class, but for test/, which nothing is learned from.
+    """
+    names = _folders(folder, Passed())
+    called = {name: SPLITS[name.lower()] for name in names if name.lower() in SPLITS}
+    beside = [name for name in names if name not in called and name != DEVKIT]
+    parts: dict[Split, str] = {}
+    deep = [name for name in called if _holds_classes(folder / name)]
+    for name in deep:
+        parts.setdefault(called[name], name)
+    flat = [name for name in called if name not in deep]
+    training = [name for name in flat if called[name] == "train"]
+    if "train" not in parts and training and not any(_holds_images(folder / name) for name in beside):
+        parts["train"] = training[0]  # without class folders, which is said
+    if "train" in parts:
+        for name in flat:
+            parts.setdefault(called[name], name)
+        return parts, [], [name for name in (*beside, *called) if name not in parts.values()]
+    classes = [name for name in names if name in beside or (name in flat and name.lower() != "test")]
+    return parts, classes, [name for name in deep if name not in parts.values()]
+
+
+def _holds_classes(folder: Path) -> bool:
+    """Whether there are images in a folder of it; it ends with the first."""
+    try:
+        with os.scandir(folder) as parts:
+            visible = (part for part in parts if not part.name.startswith("."))
+            return any(_is_folder(part) and _holds_images(Path(part.path)) for part in visible)
+    except OSError:  # which reading it names
+        return False
+
+
+def _holds_images(folder: Path) -> bool:
+    """Whether there is an image in a folder or below it; it ends with the first."""
+    for _, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        if any(_is_image(name) and not name.startswith(".") for name in files):
+            return True
+    return False
+
+
+def _is_image(name: str) -> bool:
+    return "." + name.rpartition(".")[2].lower() in SUFFIXES
+
+
 def _items(
-    root: Path, place: str, split: Split | None, passed: Passed, problems: list[Problem]
+    root: Path,
+    place: str,
+    split: Split | None,
+    passed: Passed,
+    problems: list[Problem],
+    classes: Sequence[str] | None = None,
 ) -> list[Item]:
-    """The images of the class folders in a folder; what cannot be taken is added to the problems."""
+    """The images of the class folders in a folder; what cannot be taken is added to the problems.
+
+    classes: the class folders, where not all folders are.
+    """
     if split == "test":  # seldom looked at, and often without class folders
         passed, problems = Passed(), []
     folders = _folders(root / place, passed, f"{place}/" if place else "")
     if split == "val" and folders in ([], ["images"]):
         return _flat(root, place)
     items = []
-    for name in folders:
-        if not place and name.lower() == "test":
-            continue
+    for name in folders if classes is None else classes:
         part = f"{place}/{name}" if place else name
         if (root / part).is_symlink() and (root / place).resolve().is_relative_to((root / part).resolve()):
             problems.append(Problem(printable(part), "a link to a folder around it", "left out"))
@@ -85,6 +132,10 @@ def _items(
         if not files and split in (None, "train"):
             problem = "a class folder without images"
             problems.append(Problem(printable(part), problem, "left out of the classes"))
+        elif not split and name.lower() in SPLITS:
+            problems.append(
+                Problem(part, "called as a split, with no class folder in it", "taken as a class")
+            )
         for path in files:
             if printable(path) == path:
                 items.append(Item(path, name, split))
@@ -160,7 +211,7 @@ def _scan(folder: Path, name: str, passed: Passed, deep: bool) -> list[str]:
         for file in sorted(files):
             if file.startswith("."):
                 passed.add(HIDDEN, before + file)
-            elif "." + file.rpartition(".")[2].lower() in SUFFIXES:
+            elif _is_image(file):
                 found.append(before + file)
             else:
                 passed.add(OTHER, before + file)

@@ -53,6 +53,22 @@ def test_train_json(deeper, here, pets):
         assert part in said.err  # fmt: skip
 
 
+def test_test_images_of_the_source_are_told_and_left_alone(deeper, here, pets):
+    shutil.copytree(pets, here / "photos" / "train")
+    shutil.copytree(pets / "cat", here / "photos" / "Testing" / "cat")
+    words = ("train", "photos", "--epochs", 1, "--size", 16, "--out", "run")
+    assert "photos comes with 12 test images" in deeper(*words, "--test-share", 0.25).refusal(2)
+    assert not (here / "run").exists()
+    said = deeper(*words)
+    assert said.status == 0, said
+    line = "36 images, 3 classes · 29 train / 7 validation (stratified, seed 0) -> split.csv · "
+    assert f"{line}12 test images, untouched\n" in said.err
+    folder = RunFolder(here / "run")
+    data = folder.run()["data"]
+    assert (data["images"], data["train"], data["val"], data["test"]) == (36, 29, 7, 12)
+    assert len(folder.split()) == 36
+
+
 def test_train_in_words(deeper, here, pets):
     said = deeper("train", pets, "--epochs", 1, "--size", 16, "--out", "my run")
     assert said.status == 0

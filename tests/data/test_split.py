@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -245,8 +246,18 @@ def test_an_earlier_split_is_taken_and_must_name_every_image():
 @pytest.mark.parametrize("holding", [Holding(fold=(1, 2)), Holding(test_share=0.1), Holding(given={})])
 def test_no_split_is_drawn_of_images_that_come_with_one(holding):
     items = [Item(f"{side}/{label}", label, side) for label in "ab" for side in ("train", "val")]
-    with pytest.raises(UsageError, match="made comes with a split; leave out --split, --fold"):
+    with pytest.raises(UsageError, match=r"made comes with a split; leave out --split, --fold"):
         divide(source_of(items), {item.path: item.path for item in items}, holding)
+
+
+def test_no_second_test_set_is_drawn():
+    source, digests = made({"a": 20, "b": 20})
+    source = replace(source, splits={None: 40, "test": 1060})
+    with pytest.raises(
+        UsageError, match=r"made comes with 1,060 test images, which .* leave out --test-share"
+    ):
+        divide(source, digests, Holding(test_share=0.2))
+    assert divide(source, digests, Holding(fold=(1, 2))).test == ()
 
 
 @pytest.mark.parametrize("how", [{}, {"fold": (2, 4)}, {"test_share": 0.3}])

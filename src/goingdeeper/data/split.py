@@ -50,7 +50,7 @@ def divide(
     equal pixels never land on two sides, nor those of a group where the split is drawn. Each side is in the
     order of classes and hashes, so that sides and order are the same wherever the images are kept. Raises
     DataError where a side would be empty or an earlier split does not name an image, UsageError where a
-    split is to be drawn of images that come with one.
+    split is to be drawn of images that come with one, or test images where there are some.
     """
     groups = groups or {}
     readable = (item for item in source.items if item.path in digests)
@@ -60,6 +60,11 @@ def divide(
     comes_with = any(item.split for item in items)
     if comes_with and (holding.fold or holding.test_share or holding.given is not None):
         raise UsageError(f"{source.name} comes with a split; leave out --split, --fold and --test-share")
+    if holding.test_share and (tested := source.splits.get("test")):
+        raise UsageError(
+            f"{source.name} comes with {tested:,} test images, which `deeper evaluate RUN --split test` "
+            "scores; leave out --test-share"
+        )
     if comes_with:
         sides = _as_given(items, digests, problems)
         problems += _alike_in_both(sides["train"], sides["val"], groups)

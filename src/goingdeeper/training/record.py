@@ -35,6 +35,7 @@ def resolve(
     counted = cost(plan.network)
     train, val = Counter(i.label for i in division.train), Counter(i.label for i in division.val)
     sizes = sorted(found.sizes.values(), key=lambda size: size[0] * size[1])
+    untouched = source.splits.get("test", 0)
     return {
         "schema": 1,
         "version": __version__,
@@ -55,7 +56,8 @@ def resolve(
             "images": len(source.items),
             "train": len(division.train),
             "val": len(division.val),
-            "test": len(division.test),
+            "test": len(division.test) + untouched,
+            "untouched": untouched,
             "per_class": {name: {"train": train[name], "val": val[name]} for name in source.classes},
             "sizes": {"smallest": sizes[0], "median": sizes[len(sizes) // 2], "largest": sizes[-1]},
             "split": division.rule,
@@ -126,13 +128,15 @@ def announce(events: Events, run: dict[str, Any], folder: RunFolder, resuming: b
         events.note(f"{problem['action']}: {place}{problem['problem']}")
     if len(data["problems"]) > 5:
         events.note(f"{len(data['problems']) - 5} more problems, listed in {folder.path / 'run.json'}")
-    tested = data.get("test", 0)
+    untouched = data.get("untouched", 0)
+    tested = data.get("test", 0) - untouched
     without = data["images"] - data["train"] - data["val"] - tested
     events.note(
         f"{data['images']:,} images, {len(run['classes'])} classes · {data['train']:,} train / "
         f"{data['val']:,} validation{f' / {tested:,} test' if tested else ''}"
         f"{f' / {without:,} left out' if without else ''} "
         f"({data['split']}) -> split.csv"
+        f"{f' · {untouched:,} test images, untouched' if untouched else ''}"
     )
     unseen = [name for name, count in data["per_class"].items() if not count["val"]]
     if unseen:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -99,7 +100,8 @@ def _chosen(source: Source, scored: bool, split: Literal["test", "all"] | None) 
     classes = classes_of(items)
     if len(classes) < 2 and not scored and split is None:
         raise DataError(f"{source.location} holds one class, '{classes[0]}'; a classifier needs at least two")
-    return replace(source, items=tuple(items), classes=classes, oriented=glyphs(classes))
+    splits = Counter(item.split for item in source.items)
+    return replace(source, items=tuple(items), classes=classes, oriented=glyphs(classes), splits=splits)
 
 
 def _split(source: Source, items: list[Item]) -> list[Item]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,7 +60,8 @@ class Source:
 
     location: what reopens the source. content, read, size: file bytes, pixels, and (width, height) by header
     of the image at a path; content is None where the source holds pixels, not files. oriented: the images
-    are glyphs, which a mirror would change. originals: where the pixels may be others than they were.
+    are glyphs, which a mirror would change. originals: where the pixels may be others than they were. splits:
+    the images of each split, or of none (None), that the location has, also where they are not among the items.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Source:
     oriented: bool
     problems: tuple[Problem, ...] = ()
     originals: Originals | None = None
+    splits: Mapping[Split | None, int] = field(default_factory=dict)
 
 
 @dataclass

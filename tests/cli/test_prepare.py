@@ -58,6 +58,21 @@ def test_json(deeper, photos):
     assert size > 40 * 256 * 341 * 3
 
 
+def test_what_is_passed_over_is_told_in_one_line_a_kind(deeper, photos):
+    for name in (".a", ".b", ".c"):
+        (photos / "dark" / name).write_bytes(b"x")
+    for number in range(2):
+        (photos / "light" / f"odd{number}.jpg").write_bytes(b"<html>")
+    done = deeper("prepare", "photos", "-o", "store", "--bad-share", "0.1")
+    hidden, unreadable = done.err.splitlines()
+    assert hidden == "left out: dark/.a: a hidden file or folder, and 2 more"
+    assert "photos/light/odd0.jpg is not an image" in unreadable and unreadable.endswith(", and 1 more")
+    listed = json.loads((photos.parent / "store/store.json").read_text())["problems"]
+    assert [path for path, *_ in listed] == [
+        "dark/.a", "dark/.b", "dark/.c", "light/odd0.jpg", "light/odd1.jpg",
+    ]  # fmt: skip
+
+
 def test_verify(deeper, photos):
     deeper("prepare", "photos", "-o", "store")
     assert deeper("prepare", "--verify", "store").out.startswith("whole: store · 40 images, 2 classes")

@@ -74,7 +74,7 @@ def test_copies_stay_on_one_side_also_under_two_classes():
         assert len(found.train) + len(found.val) == len(items)
         assert found.duplicates == 30
         assert {(p.path, p.action) for p in found.problems} == {(f"b/foreign{n}", "kept") for n in range(10)}
-        assert "the same image as a/10, of class 'a'" in found.problems[0].problem
+        assert "the same image is in another class: a/10, 'a'" in found.problems[0].problem
 
 
 def test_a_given_split_keeps_its_validation_and_loses_copies_from_training():
@@ -292,7 +292,7 @@ def test_a_given_split_is_kept_and_images_alike_in_both_are_named():
     assert len(found.train) == 8
     (problem,) = found.problems
     assert (problem.path, problem.action) == ("train/a/2", "kept")
-    assert problem.problem == "nearly the same image as val/a/1, of validation"
+    assert problem.problem == "nearly the same image is in validation: val/a/1"
 
 
 def test_groups_that_leave_too_few_for_the_folds_are_parted():

@@ -367,6 +367,10 @@ def test_problems_are_listed_folded_when_many_and_capped(tmp_path, count):
     assert len(listed) == min(count, 200)
     assert ("<details open>" in html) is (count <= 8)
     assert ("And 50 more" in html) is (count == 250)
+    folder.write_run(run | {"data": run["data"] | {"problems": problems, "problem_count": 123456}})
+    assert "123,456 problems" in write_report(folder, gone).read_text("utf-8").replace(
+        "\N{NO-BREAK SPACE}", " "
+    )
 
 
 def test_hostile_names_stay_text(tmp_path):

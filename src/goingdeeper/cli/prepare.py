@@ -65,7 +65,7 @@ def prepare_command(
     from goingdeeper.cli.watch import Watch
     from goingdeeper.data import store
     from goingdeeper.data.exclude import read_exclude_list, without
-    from goingdeeper.data.sources import open_source
+    from goingdeeper.data.sources import open_source, told
     from goingdeeper.data.sources.index import is_store
 
     if verify == (out is not None):
@@ -93,9 +93,8 @@ def prepare_command(
         raise _stopped(isinstance(stop, Terminated), out) from None
     finally:
         watch.close()
-    for problem in made.problems:
-        place = "" if problem.path in problem.problem else f"{problem.path}: "
-        click.echo(f"{problem.action}: {place}{problem.problem}", err=True)
+    for line in told(made.problems):
+        click.echo(line, err=True)
     _tell(made, as_json)
     if not as_json:
         click.echo(f"next:  deeper train {shlex.quote(str(out))}")

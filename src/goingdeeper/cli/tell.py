@@ -21,11 +21,11 @@ CLASSES = 10
 
 
 def show_problems(problems: Iterable[Problem]) -> None:
-    """What is wrong with images, on stderr."""
-    for problem in problems:
-        place = shown(problem.path)
-        place = "" if place in problem.problem else f"{place}: "
-        click.echo(f"{problem.action}: {place}{problem.problem}", err=True)
+    """What is wrong with images, on stderr: a line of each kind."""
+    from goingdeeper.data.sources import told
+
+    for line in told(problems):
+        click.echo(line, err=True)
 
 
 def show_score(score: Score) -> None:

@@ -125,7 +125,7 @@ def _again(items: list[Item], given: Mapping[str, str]) -> dict[str, list[Item]]
 def _alike_in_both(train: list[Item], val: list[Item], groups: Mapping[str, str]) -> list[Problem]:
     held_out = {groups[item.path]: item.path for item in reversed(val) if item.path in groups}
     return [
-        Problem(item.path, f"nearly the same image as {held_out[groups[item.path]]}, of validation", "kept")
+        Problem(item.path, f"nearly the same image is in validation: {held_out[groups[item.path]]}", "kept")
         for item in train
         if groups.get(item.path) in held_out
     ]
@@ -205,7 +205,7 @@ def _two_classes(items: list[Item], digests: dict[str, str]) -> list[Problem]:
     for item in items:
         seen[digests[item.path]].append(item)
     return [
-        Problem(item.path, f"the same image as {same[0].path}, of class '{same[0].label}'", "kept")
+        Problem(item.path, f"the same image is in another class: {same[0].path}, '{same[0].label}'", "kept")
         for same in seen.values()
         for item in same[1:]
         if item.label != same[0].label

@@ -15,9 +15,8 @@ import torch
 
 from goingdeeper.costs.counts import cost
 from goingdeeper.data.pictures import Survey
-from goingdeeper.data.sources import Source
+from goingdeeper.data.sources import Problem, Source, bounded, told
 from goingdeeper.data.split import Division, fingerprint
-from goingdeeper.errors import shown
 from goingdeeper.notation import to_data
 from goingdeeper.recipes.recipe import Recipe
 from goingdeeper.recipes.settings import as_data
@@ -36,6 +35,7 @@ def resolve(
     train, val = Counter(i.label for i in division.train), Counter(i.label for i in division.val)
     sizes = sorted(found.sizes.values(), key=lambda size: size[0] * size[1])
     untouched = source.splits.get("test", 0)
+    problems = bounded((*found.problems, *division.problems))
     return {
         "schema": 1,
         "version": __version__,
@@ -63,7 +63,8 @@ def resolve(
             "split": division.rule,
             "duplicates": division.duplicates,
             "alike": division.alike,
-            "problems": [dataclasses.asdict(p) for p in (*found.problems, *division.problems)],
+            "problems": [dataclasses.asdict(problem) for problem in problems],
+            "problem_count": sum(problem.count for problem in problems),
             "fingerprint": fingerprint(
                 division.train + division.val + division.test,
                 found.digests,
@@ -122,12 +123,11 @@ def command(wishes: Wishes) -> str:
 def announce(events: Events, run: dict[str, Any], folder: RunFolder, resuming: bool) -> None:
     """Says what the run will do, and what is wrong with the images."""
     data = run["data"]
-    for problem in data["problems"][:5]:
-        place = shown(problem["path"])
-        place = "" if place in problem["problem"] else f"{place}: "
-        events.note(f"{problem['action']}: {place}{problem['problem']}")
-    if len(data["problems"]) > 5:
-        events.note(f"{len(data['problems']) - 5} more problems, listed in {folder.path / 'run.json'}")
+    lines = told(Problem(**problem) for problem in data["problems"])
+    for line in lines:
+        events.note(line)
+    if len(lines) < len(data["problems"]):
+        events.note(f"all are listed in {folder.path / 'run.json'}")
     untouched = data.get("untouched", 0)
     tested = data.get("test", 0) - untouched
     without = data["images"] - data["train"] - data["val"] - tested

@@ -100,7 +100,7 @@ def test_splits_of_a_list(listed, words, splits):
 def test_an_image_that_is_listed_twice_counts_once(listed):
     source = listed("path,label\na.png,cat\nb.png,dog\na.png,cat\n")
     assert rows(source) == PLAIN
-    assert [(p.path, p.problem) for p in source.problems] == [("a.png", "listed again on line 4")]
+    assert [(p.path, p.problem) for p in source.problems] == [("a.png", "listed again: line 4")]
 
 
 def test_a_missing_image_is_named_when_it_is_read(listed, tmp_path):

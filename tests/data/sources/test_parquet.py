@@ -82,7 +82,7 @@ def test_rows_without_a_label_are_left_out_and_counted(table):
         ("a.parquet/000000", "cat"), ("a.parquet/000002", "dog"), ("a.parquet/000005", "cat"),
     ]  # fmt: skip
     assert [(p.path, p.problem) for p in source.problems] == [
-        ("a.parquet/000001", "a row without a label, and 2 more")
+        (f"a.parquet/00000{row}", "a row without a label") for row in (1, 3, 4)
     ]
     assert source.read("a.parquet/000005")[0, 0, 0] == 50
 

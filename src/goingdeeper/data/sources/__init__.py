@@ -13,10 +13,20 @@ from typing import Literal, TypeAlias
 from goingdeeper.data.sources import cifar, folder, hdf5, listing, parquet, shards, store
 from goingdeeper.data.sources.digits import digits
 from goingdeeper.data.sources.folder import image_files
-from goingdeeper.data.sources.source import Item, Problem, Source, Split, classes_of, data_files, glyphs
+from goingdeeper.data.sources.source import (
+    Item,
+    Problem,
+    Source,
+    Split,
+    bounded,
+    classes_of,
+    data_files,
+    glyphs,
+    told,
+)
 from goingdeeper.errors import DataError
 
-__all__ = ["Item", "Problem", "Source", "Split", "image_files", "open_source"]
+__all__ = ["Item", "Problem", "Source", "Split", "bounded", "image_files", "open_source", "told"]
 
 Opener: TypeAlias = Callable[[Path], Source]
 

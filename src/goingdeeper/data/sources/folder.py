@@ -8,7 +8,7 @@ from pathlib import Path
 
 from goingdeeper.data.decode import content, decode, header_size
 from goingdeeper.data.sources.imagenet import DEVKIT, labels_of
-from goingdeeper.data.sources.source import SPLITS, Item, Passed, Problem, Source, Split, gathered, printable
+from goingdeeper.data.sources.source import SPLITS, Item, Passed, Source, Split, gathered, printable
 from goingdeeper.errors import DataError
 
 SUFFIXES = frozenset(".jpg .jpeg .jpe .jfif .png .gif .webp .bmp .tif .tiff .ppm .pgm .pnm".split())
@@ -20,26 +20,26 @@ OTHER = "a file without an image's suffix"
 BESIDE = "a file beside the class folders"
 LINKED = "a link to a folder, below a class folder"
 PASSED = HIDDEN, OTHER, BESIDE, LINKED
-"""Begin what is told of files that are passed over, of each kind once."""
+"""What is told of files that are passed over."""
 
 
 def open_at(root: Path) -> Source:
     """The images of the class folders in a folder. Raises DataError where there are none."""
     at = KAGGLE.as_posix() + "/" if (root / KAGGLE).is_dir() else ""
-    passed, problems = Passed(), list[Problem]()
+    passed = Passed()
     parts, classes, others = _layout(root / at)
     items: list[Item] = []
     if "train" not in parts:
-        items += _items(root, "", None, passed, problems, classes)
+        items += _items(root, "", None, passed, classes)
         class_root, nothing = root, not items and not parts
     for split in sorted(parts, key=lambda split: split != "train"):
-        items += _items(root, at + parts[split], split, passed, problems)
+        items += _items(root, at + parts[split], split, passed)
     if "train" in parts:
         _folders(root / at, passed, at)
         class_root = root / at / parts["train"]
         nothing = not any(item.split == "train" for item in items)
     for name in others:
-        problems.append(Problem(printable(at + name), "a folder beside those of the splits", "left out"))
+        passed.add("a folder beside those of the splits", at + name)
     if nothing:
         loose = len(image_files(class_root))
         found_there = f"{loose} images, but none in a class folder" if loose else "no images"
@@ -53,7 +53,7 @@ def open_at(root: Path) -> Source:
         read=lambda path: decode(root / path),
         size=lambda path: header_size(root / path),
         content=lambda path: content(root / path),
-        problems=[*problems, *passed.problems()],
+        problems=passed.problems(),
     )
 
 
@@ -110,15 +110,14 @@ def _items(
     place: str,
     split: Split | None,
     passed: Passed,
-    problems: list[Problem],
     classes: Sequence[str] | None = None,
 ) -> list[Item]:
-    """The images of the class folders in a folder; what cannot be taken is added to the problems.
+    """The images of the class folders in a folder; what cannot be taken is added to `passed`.
 
     classes: the class folders, where not all folders are.
     """
     if split == "test":  # seldom looked at, and often without class folders
-        passed, problems = Passed(), []
+        passed = Passed()
     folders = _folders(root / place, passed, f"{place}/" if place else "")
     if split == "val" and folders in ([], ["images"]):
         return _flat(root, place)
@@ -126,21 +125,18 @@ def _items(
     for name in folders if classes is None else classes:
         part = f"{place}/{name}" if place else name
         if (root / part).is_symlink() and (root / place).resolve().is_relative_to((root / part).resolve()):
-            problems.append(Problem(printable(part), "a link to a folder around it", "left out"))
+            passed.add("a link to a folder around it", part)
             continue
         files = _scan(root / part, part, passed, deep=True)
         if not files and split in (None, "train"):
-            problem = "a class folder without images"
-            problems.append(Problem(printable(part), problem, "left out of the classes"))
+            passed.add("a class folder without images", part, "left out of the classes")
         elif not split and name.lower() in SPLITS:
-            problems.append(
-                Problem(part, "called as a split, with no class folder in it", "taken as a class")
-            )
+            passed.add("called as a split, with no class folder in it", part, "taken as a class")
         for path in files:
             if printable(path) == path:
                 items.append(Item(path, name, split))
             else:  # no CSV, JSON or page could hold such a name
-                problems.append(Problem(printable(path), "its name is not UTF-8; rename it", "left out"))
+                passed.add("its name is not UTF-8; rename it", path)
     return items if items or split != "val" else _flat(root, place)
 
 

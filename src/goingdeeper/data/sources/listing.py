@@ -10,7 +10,7 @@ from pathlib import Path
 
 from goingdeeper.data.decode import content, decode, header_size
 from goingdeeper.data.sources.folder import SUFFIXES as IMAGES
-from goingdeeper.data.sources.source import SPLITS, Item, Problem, Source, gathered, printable
+from goingdeeper.data.sources.source import SPLITS, Item, Passed, Source, gathered, printable
 from goingdeeper.errors import DataError
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson")
@@ -30,7 +30,7 @@ def open_at(file: Path) -> Source:
     rows = _json_lines(file) if file.suffix.lower() in (".jsonl", ".ndjson") else _table(file)
     items: dict[str, Item] = {}
     lines: dict[str, int] = {}
-    problems = []
+    passed = Passed()
     for line, path, label, split in rows:
         item = _item(file, line, path, label, split)
         known = items.setdefault(path, item)
@@ -39,7 +39,7 @@ def open_at(file: Path) -> Source:
                 f"{file}, line {line}: {path} is {_said(item)} here and {_said(known)} on line {lines[path]}"
             )
         if path in lines:
-            problems.append(Problem(path, f"listed again on line {line}", "taken once"))
+            passed.add(f"listed again: line {line}", path, "taken once")
         lines.setdefault(path, line)
     return gathered(
         file,
@@ -47,7 +47,7 @@ def open_at(file: Path) -> Source:
         read=lambda path: decode(folder / path),
         size=lambda path: header_size(folder / path),
         content=lambda path: content(folder / path),
-        problems=problems,
+        problems=passed.problems(),
     )
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from goingdeeper.data.decode import Pixels
-from goingdeeper.errors import DataError
+from goingdeeper.errors import DataError, shown
 
 Split: TypeAlias = Literal["train", "val", "test"]
 
@@ -34,11 +35,35 @@ class Item:
 
 @dataclass(frozen=True)
 class Problem:
-    """Something wrong with an image, and what was done about it."""
+    """Something wrong with an image, and what was done about it. Particulars follow the first colon."""
 
     path: str
     problem: str
     action: str
+
+    @property
+    def kind(self) -> str:
+        """What it has in common with others: the words without the particulars."""
+        return _UNREADABLE if self.names_path else self.problem.partition(": ")[0]
+
+    @property
+    def names_path(self) -> bool:
+        """Whether the words are those of an error that names the file."""
+        path = shown(self.path).lstrip("/")
+        return f"/{path} " in self.problem or ("/" in path and self.problem.startswith(f"{path} "))
+
+    @property
+    def count(self) -> int:
+        """How many it stands for."""
+        others = _OTHERS.search(self.problem)
+        return int(others[1].replace(",", "")) if others else 1
+
+
+_UNREADABLE = "cannot be read"
+_OTHERS = re.compile(r": one of ([0-9,]+) that are not listed$")
+
+LISTED = 1000
+"""So many problems of a kind are listed one by one."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +86,7 @@ class Source:
     location: what reopens the source. content, read, size: file bytes, pixels, and (width, height) by header
     of the image at a path; content is None where the source holds pixels, not files. oriented: the images
     are glyphs, which a mirror would change. originals: where the pixels may be others than they were. splits:
-    the images of each split, or of none (None), that the location has, also where they are not among the items.
+    the images of each split, or of none (None), that the location has, among the items or not.
     """
 
     name: str
@@ -79,22 +104,56 @@ class Source:
 
 @dataclass
 class Passed:
-    """What is passed over as no image of a class: how many of each kind, and the first of them."""
+    """Problems by kind and action: the first `LISTED`, then the path of the next and how many follow."""
 
-    counts: dict[str, int] = field(default_factory=dict)
-    first: dict[str, str] = field(default_factory=dict)
+    listed: dict[tuple[str, str], list[Problem]] = field(default_factory=dict)
+    others: dict[tuple[str, str], tuple[str, int]] = field(default_factory=dict)
 
-    def add(self, kind: str, path: str) -> None:
-        self.counts[kind] = self.counts.get(kind, 0) + 1
-        self.first.setdefault(kind, path)
+    def add(self, problem: str, path: str, action: str = "left out") -> None:
+        self.take(Problem(printable(path), problem, action))
+
+    def take(self, problem: Problem) -> None:
+        kind = problem.kind, problem.action
+        listed = self.listed.setdefault(kind, [])
+        if len(listed) < LISTED:
+            listed.append(problem)
+        else:
+            path, count = self.others.get(kind, (problem.path, 0))
+            self.others[kind] = path, count + problem.count
 
     def problems(self) -> list[Problem]:
-        """One of each kind, however many there are."""
+        """All that is listed, by kind; the others of a kind as one that counts them."""
         found = []
-        for kind, count in self.counts.items():
-            others = f", and {count - 1:,} more" if count > 1 else ""
-            found.append(Problem(printable(self.first[kind]), kind + others, "left out"))
+        for kind, listed in self.listed.items():
+            found += listed
+            if kind in self.others:
+                path, count = self.others[kind]
+                found.append(Problem(path, f"{kind[0]}: one of {count:,} that are not listed", kind[1]))
         return found
+
+
+def bounded(problems: Iterable[Problem]) -> list[Problem]:
+    """The same by kind, without those that are too many to be listed."""
+    passed = Passed()
+    for problem in problems:
+        passed.take(problem)
+    return passed.problems()
+
+
+def told(problems: Iterable[Problem]) -> list[str]:
+    """A line for each kind of problem: the first one, and how many more there are."""
+    first: dict[tuple[str, str], Problem] = {}
+    counts: Counter[tuple[str, str]] = Counter()
+    for problem in problems:
+        kind = problem.kind, problem.action
+        first.setdefault(kind, problem)
+        counts[kind] += problem.count
+    lines = []
+    for kind, one in first.items():
+        place = "" if one.names_path else f"{one.path}: "
+        more = f", and {counts[kind] - 1:,} more" if counts[kind] > 1 else ""
+        lines.append(shown(f"{one.action}: {place}{one.problem}{more}"))
+    return lines
 
 
 def printable(path: str) -> str:

@@ -61,6 +61,7 @@ EXPECTED = {f"ILSVRC2012_val_{n + 1:08}.JPEG": WNIDS[place] for n, place in enum
 def test_kaggle_s_list(imagenet, tmp_path, place):
     write_solution(imagenet(tmp_path) / place / "LOC_val_solution.csv")
     source = open_source(tmp_path)
+    assert source.problems == (), "neither the list nor the images are left out"
     assert validation(source) == EXPECTED
     assert source.classes == tuple(WNIDS)
     assert sum(item.split == "train" for item in source.items) == 3
@@ -80,7 +81,7 @@ def test_the_development_kit_s_list(imagenet, tmp_path, place):
     write_devkit(imagenet(tmp_path) / place)
     source = open_source(tmp_path)
     assert validation(source) == EXPECTED
-    assert not any(problem.path.startswith("ILSVRC2012_devkit") for problem in source.problems)
+    assert source.problems == ()
 
 
 def test_tiny_imagenet_s_list(imagenet, tmp_path):
@@ -91,7 +92,9 @@ def test_tiny_imagenet_s_list(imagenet, tmp_path):
         (tmp_path / "val" / name).rename(tmp_path / "val" / "images" / f"val_{number}.JPEG")
         rows.append(f"val_{number}.JPEG\t{wnid}\t0\t0\t62\t62")
     (tmp_path / "val" / "val_annotations.txt").write_text("\n".join(rows))
-    assert list(validation(open_source(tmp_path)).values()) == list(EXPECTED.values())
+    source = open_source(tmp_path)
+    assert list(validation(source).values()) == list(EXPECTED.values())
+    assert source.problems == ()
 
 
 def test_class_folders_for_validation_need_no_list(imagenet, tmp_path):
@@ -101,7 +104,12 @@ def test_class_folders_for_validation_need_no_list(imagenet, tmp_path):
         (tmp_path / "val" / wnid).mkdir(exist_ok=True)
         (tmp_path / "val" / name).rename(tmp_path / "val" / wnid / name)
     (tmp_path / "ILSVRC2012_validation_ground_truth.txt").write_text("nothing")
-    assert validation(open_source(tmp_path)) == EXPECTED
+    Image.new("RGB", (6, 5)).save(tmp_path / "val" / "loose.png")
+    source = open_source(tmp_path)
+    assert validation(source) == EXPECTED
+    assert [(p.path, p.problem) for p in source.problems] == [
+        ("val/loose.png", "a file beside the class folders")
+    ]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from goingdeeper.data.decode import content, decode, header_size
-from goingdeeper.data.sources.imagenet import DEVKIT, labels_of
+from goingdeeper.data.sources.imagenet import DEVKIT, LISTS, labels_of
 from goingdeeper.data.sources.source import SPLITS, Item, Passed, Source, Split, gathered, printable
 from goingdeeper.errors import DataError
 
@@ -118,9 +118,9 @@ def _items(
     """
     if split == "test":  # seldom looked at, and often without class folders
         passed = Passed()
-    folders = _folders(root / place, passed, f"{place}/" if place else "")
-    if split == "val" and folders in ([], ["images"]):
+    if split == "val" and _is_flat(root / place):
         return _flat(root, place)
+    folders = _folders(root / place, passed, f"{place}/" if place else "")
     items = []
     for name in folders if classes is None else classes:
         part = f"{place}/{name}" if place else name
@@ -137,7 +137,12 @@ def _items(
                 items.append(Item(path, name, split))
             else:  # no CSV, JSON or page could hold such a name
                 passed.add("its name is not UTF-8; rename it", path)
-    return items if items or split != "val" else _flat(root, place)
+    return items
+
+
+def _is_flat(folder: Path) -> bool:
+    """Whether there are no class folders in it: Tiny ImageNet has its images in one called images."""
+    return not _holds_classes(folder) or _folders(folder, Passed()) == ["images"]
 
 
 def _flat(root: Path, place: str) -> list[Item]:
@@ -157,7 +162,8 @@ def _folders(folder: Path, passed: Passed, before: str = "") -> list[str]:
                 if part.name.startswith("."):
                     passed.add(HIDDEN, before + part.name)
                 elif not _is_folder(part):
-                    passed.add(BESIDE, before + part.name)
+                    if part.name not in LISTS:
+                        passed.add(BESIDE, before + part.name)
                 elif not _holds_runs(Path(part.path)):
                     found.append(part.name)
     except OSError as problem:

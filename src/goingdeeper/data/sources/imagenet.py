@@ -14,6 +14,8 @@ from goingdeeper.errors import DataError
 SOLUTION = "LOC_val_solution.csv"
 TRUTH = "ILSVRC2012_validation_ground_truth.txt"
 ANNOTATIONS = "val_annotations.txt"
+META = "meta.mat"
+LISTS = frozenset({SOLUTION, TRUTH, ANNOTATIONS, META})
 DEVKIT = "ILSVRC2012_devkit_t12"
 
 
@@ -75,7 +77,7 @@ def _truth(file: Path) -> dict[str, str]:
 
     The numbers are the development kit's own, whose order is not that of the names: only meta.mat has it.
     """
-    meta = file.with_name("meta.mat")
+    meta = file.with_name(META)
     if not meta.is_file():
         raise DataError(
             f"{file} numbers the classes in the order of the development kit's meta.mat; add that file"

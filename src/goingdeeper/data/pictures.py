@@ -88,7 +88,7 @@ class Pictures:
         if self._source.content is None:
             pixels = self._source.read(path)
             return pixels, pixels.shape[:2]
-        return decode_reduced(self._source.content(path), f"{self._source.location}/{path}", divisor)
+        return decode_reduced(self._source.content(path), self._source.place(path), divisor)
 
     def read(self, paths: Sequence[str], pool: ThreadPoolExecutor) -> list[Pixels]:
         """Several at a time; decoding leaves Python's lock, so threads share the work."""

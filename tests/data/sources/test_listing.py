@@ -97,6 +97,11 @@ def test_splits_of_a_list(listed, words, splits):
     assert [item.split for item in source.items] == [splits[0], splits[0], splits[1]]
 
 
+def test_a_class_that_the_model_does_not_know_is_named_with_the_image_s_place(listed, tmp_path):
+    with pytest.raises(DataError, match=f"^{tmp_path}/b.png: the model has no class 'dog'"):
+        listed("path,label\na.png,cat\nb.png,dog\n", classes=("cat", "owl"))
+
+
 def test_an_image_that_is_listed_twice_counts_once(listed):
     source = listed("path,label\na.png,cat\nb.png,dog\na.png,cat\n")
     assert rows(source) == PLAIN

@@ -97,7 +97,8 @@ def test_class_numbers_by_their_list(shard, tmp_path):
     assert list(labels(source).values()) == ["cat", "Hündin", "dog"]
     shard(numbers, "more/part.tar")
     (tmp_path / "more" / "classes.txt").write_text("dog\r\nowl\r\n")
-    assert list(labels(open_source(tmp_path / "more")).values()) == ["owl", "dog", "dog"]
+    for named in ("more", "more/part.tar"):
+        assert list(labels(open_source(tmp_path / named)).values()) == ["owl", "dog", "dog"]
     (tmp_path / "more" / "classes.txt").write_text("owl\n")
     with pytest.raises(DataError, match=r"part\.tar/1\.png: class number 1, where classes\.txt names 1"):
         open_source(tmp_path / "more")
@@ -107,6 +108,13 @@ def test_class_numbers_by_their_list(shard, tmp_path):
     (tmp_path / "more" / "classes.txt").write_text("owl\nowl\n")
     with pytest.raises(DataError, match=r"classes\.txt: a class without a name, or twice the same"):
         open_source(tmp_path / "more")
+
+
+def test_a_class_that_the_model_does_not_know_is_named_with_its_place(shard, tmp_path):
+    shard(PAIR)
+    for location in (tmp_path, tmp_path / "a.tar"):
+        with pytest.raises(DataError, match=f"^{tmp_path}/a.tar/2.png: the model has no class 'dog'"):
+            open_source(location, ("cat", "owl"))
 
 
 def test_links_devices_and_names_that_lead_out_are_passed_over(shard, tmp_path):

@@ -148,7 +148,7 @@ def _known(source: Source, classes: tuple[str, ...] | None) -> Source:
     for item in source.items:
         if item.label not in classes:
             raise DataError(
-                f"{source.name}/{item.path}: the model has no class '{item.label}'; "
+                f"{source.place(item.path)}: the model has no class '{item.label}'; "
                 f"it knows {', '.join(classes[:12])}{', ...' if len(classes) > 12 else ''}"
             )
     return replace(source, classes=classes)

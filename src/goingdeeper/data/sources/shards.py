@@ -28,7 +28,8 @@ def open_at(root: Path) -> Source:
     whole = root.is_dir()
     base = root.absolute() if whole else root.absolute().parent
     shards = Archives(files)
-    names = _names(file_content(root / CLASSES), root / CLASSES) if (root / CLASSES).is_file() else None
+    listed = base / CLASSES
+    names = _names(file_content(listed), listed) if listed.is_file() else None
     passed = Passed()
     places: dict[str, Place] = {}
     items: list[Item] = []

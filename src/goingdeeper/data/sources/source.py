@@ -101,6 +101,11 @@ class Source:
     originals: Originals | None = None
     splits: Mapping[Split | None, int] = field(default_factory=dict)
 
+    def place(self, path: str) -> str:
+        """Where the image at a path is; of images in a file, below that file."""
+        at = Path(self.location)
+        return str((at if at.is_dir() else at.parent) / path)
+
 
 @dataclass
 class Passed:

@@ -13,6 +13,8 @@ import torch
 from PIL import Image
 
 import goingdeeper as gd
+from goingdeeper.data.sources import open_source
+from goingdeeper.data.store import Form, prepare
 from goingdeeper.errors import DataError, GateError, RunFolderError, UsageError
 from goingdeeper.training.events import Events
 
@@ -99,6 +101,37 @@ def test_compare_takes_runs_and_paths(run, photos):
     other = dataclasses.replace(run.model, classes=(*run.model.classes[:-1], "yak"))
     with pytest.raises(DataError, match=r"the models have different classes: .* alone has 'gnu'; .* 'yak'"):
         gd.compare(run, gd.Run(run.path, other), photos)
+
+
+def test_whether_a_run_was_trained_on_the_images_of_a_score(photos, tmp_path):
+    """By the images that are scored, wherever they are named from, and through a store."""
+    root = shutil.copytree(photos, tmp_path / "photos" / "Train").parent
+    for image in root.glob("Train/*/4.png"):
+        (root / "Dev" / image.parent.name).mkdir(parents=True)
+        image.rename(root / "Dev" / image.parent.name / image.name)
+    (root / "test").mkdir()
+    shutil.copytree(root / "Dev" / "ant", root / "test" / "ant")
+    options = {"model": "cifar-resnet-20-a", "epochs": 1, "batch": 14, "size": 16}
+    run = gd.train(root, out=tmp_path / "first", **options)
+    assert not run.trained_on(root) and not run.trained_on(root, split="test")
+    assert run.trained_on(root / "Train")
+    assert not run.trained_on(root / "Dev")
+
+    rows = [f"Train/ant/{n}.png,ant" for n in range(4)]
+    (root / "all.csv").write_text("\n".join(["path,label", *rows]))
+    (root / "other.csv").write_text("path,label\nDev/ant/4.png,ant\n")
+    assert run.trained_on(root / "all.csv")
+    assert not run.trained_on(root / "other.csv")
+
+    for folder, store in ((root, "split"), (root / "Train", "whole")):
+        prepare(open_source(folder, split="all"), tmp_path / store, Form(raw=True))
+    prepare(open_source(tmp_path / "whole"), tmp_path / "again", Form(raw=True))
+    assert not run.trained_on(tmp_path / "split")
+    assert run.trained_on(tmp_path / "whole") and run.trained_on(tmp_path / "again")
+    second = gd.train(tmp_path / "again", out=tmp_path / "second", **options)
+    assert second.trained_on(root / "Train") and second.trained_on(tmp_path / "whole")
+    assert not second.trained_on(root)
+    assert not gd.load(run.path / "model").trained_on(root / "Train")
 
 
 def test_settings_are_python_values(photos, tmp_path):

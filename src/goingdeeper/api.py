@@ -16,7 +16,7 @@ from goingdeeper.checks.health import LIST, Health, examine
 from goingdeeper.checks.labels import suspects
 from goingdeeper.checks.page import page
 from goingdeeper.data.decode import Pixels, png
-from goingdeeper.data.sources import Source, open_source
+from goingdeeper.data.sources import Source, base_of, open_scored, open_source, original
 from goingdeeper.errors import DataError, MissingExtra, UsageError, shown
 from goingdeeper.evaluation.compare import Comparison
 from goingdeeper.evaluation.compare import compare as _compare
@@ -67,12 +67,20 @@ class Run:
         """The score on a folder of class folders, or on the images that the run held out."""
         return evaluate(self, images, protocol=protocol, split=split)
 
-    def trained_on(self, images: PathLike) -> bool:
-        """Whether a location is the one that the run's own images came from."""
-        folder = RunFolder(self.path)
+    def trained_on(self, images: PathLike, *, split: Side = "val") -> bool:
+        """Whether the run was trained on one of the images that `evaluate` scores at a location.
+
+        Told by where they are, also where one of the two locations is a store made from the other.
+        """
         if not (self.path / "run.json").is_file():
             return False
-        return bool(folder.run()["data"]["location"] == open_source(images, self.model.classes).location)
+        folder = RunFolder(self.path)
+        scored = open_scored(images, self.model.classes, split)
+        own, theirs = (
+            base_of(original(place)) for place in (folder.run()["data"]["location"], scored.location)
+        )
+        seen = {os.path.normpath(own / row["path"]) for row in folder.split() if row["split"] == "train"}
+        return any(os.path.normpath(theirs / item.path) in seen for item in scored.items)
 
     @property
     def score(self) -> dict[str, Any]:

@@ -19,7 +19,7 @@ import pytest
 from PIL import Image
 
 from goingdeeper.data.pictures import survey
-from goingdeeper.data.sources import open_source
+from goingdeeper.data.sources import open_scored, open_source
 from goingdeeper.data.sources.source import split_of
 from goingdeeper.data.split import Holding, divide
 from goingdeeper.data.store import Form, prepare
@@ -159,6 +159,30 @@ def test_a_file_of_test_images_alone_is_for_scoring(with_test):
     with pytest.raises(DataError, match="holds only test images, which are never trained on"):
         open_source(file)
     assert len(open_source(file, tuple(CLASSES)).items) == 10
+
+
+@pytest.mark.parametrize(
+    ("splits", "side", "count", "scored"),
+    [
+        (("train", "val", "test"), "val", 10, "val"),
+        (("train", "val", "test"), "test", 10, "test"),
+        (("train", "train", "test"), "val", 20, "train"),
+        (("train", "train", "train"), "val", 30, "train"),
+        (("", "train", "test"), "val", 20, None),
+        (("", "", ""), "val", 30, None),
+        (("", "", "test"), "val", 20, None),
+        (("test", "test", "test"), "val", 30, "test"),
+    ],
+)
+def test_which_images_a_score_is_of(tmp_path, pictures, png, splits, side, count, scored):
+    rows = [["path", "label", "split"]]
+    for number, (label, pixels) in enumerate(pictures):
+        (tmp_path / f"{number}.png").write_bytes(png(pixels))
+        rows.append([f"{number}.png", label, splits[number // 10]])
+    (tmp_path / "all.csv").write_text("\n".join(map(",".join, rows)))
+    source = open_scored(tmp_path / "all.csv", tuple(CLASSES), side)
+    assert (len(source.items), source.side) == (count, scored)
+    assert sum(source.splits.values()) == 30
 
 
 def test_a_training_split_alone_is_divided(tmp_path, pictures):

@@ -6,6 +6,7 @@ import os
 import stat
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -13,11 +14,13 @@ from typing import Literal, TypeAlias
 from goingdeeper.data.sources import cifar, folder, hdf5, listing, parquet, shards, store
 from goingdeeper.data.sources.digits import digits
 from goingdeeper.data.sources.folder import image_files
+from goingdeeper.data.sources.index import is_store, opened
 from goingdeeper.data.sources.source import (
     Item,
     Problem,
     Source,
     Split,
+    base_of,
     bounded,
     classes_of,
     data_files,
@@ -26,7 +29,19 @@ from goingdeeper.data.sources.source import (
 )
 from goingdeeper.errors import DataError
 
-__all__ = ["Item", "Problem", "Source", "Split", "bounded", "image_files", "open_source", "told"]
+__all__ = [
+    "Item",
+    "Problem",
+    "Source",
+    "Split",
+    "base_of",
+    "bounded",
+    "image_files",
+    "open_scored",
+    "open_source",
+    "original",
+    "told",
+]
 
 Opener: TypeAlias = Callable[[Path], Source]
 
@@ -65,6 +80,31 @@ def open_source(
     return _known(replace(source, problems=(*source.problems, *_numeric(source, classes))), classes)
 
 
+def open_scored(
+    location: str | os.PathLike[str], classes: tuple[str, ...], side: Literal["val", "test"] = "val"
+) -> Source:
+    """The images at a location that a model of these classes is scored on.
+
+    Those of a side where there are such, else all but the test images; the source's `side` says which.
+    Raises DataError as `open_source` does.
+    """
+    source = open_source(location, classes, split="test" if side == "test" else None)
+    if any(item.split == side for item in source.items):
+        return replace(source, items=tuple(item for item in source.items if item.split == side))
+    return source
+
+
+def original(location: str | os.PathLike[str]) -> str:
+    """Where the images of a location came from: what a prepared store was made from, else the location."""
+    found = os.fspath(location)
+    seen = set()
+    while found not in seen and is_store(Path(found)):
+        seen.add(found)
+        with suppress(DataError):  # which opening it will raise
+            found = str(opened(Path(found), found)["made"].get("from", found))
+    return found
+
+
 def _opener(root: Path) -> Opener:
     """What opens the file or folder."""
     try:
@@ -80,7 +120,7 @@ def _opener(root: Path) -> Opener:
         raise DataError(f"{root} is a file of no kind that is known; give {_HELP}")
     if not stat.S_ISDIR(mode):
         raise DataError(f"{root} is neither a folder nor a regular file; give {_HELP}")
-    if store.is_store(root):
+    if is_store(root):
         return store.open_at
     if cifar.is_at(root):
         return cifar.open_at

@@ -101,10 +101,17 @@ class Source:
     originals: Originals | None = None
     splits: Mapping[Split | None, int] = field(default_factory=dict)
 
+    @property
+    def side(self) -> Split | None:
+        """The split that all images are of, by what the location says; None for several, or none."""
+        found = {item.split for item in self.items}
+        if found == {None} and self.splits.keys() - {"test"} == {"train"}:
+            return "train"  # which the images do not have where there is none for validation
+        return found.pop() if len(found) == 1 else None
+
     def place(self, path: str) -> str:
-        """Where the image at a path is; of images in a file, below that file."""
-        at = Path(self.location)
-        return str((at if at.is_dir() else at.parent) / path)
+        """Where the image at a path is."""
+        return str(base_of(self.location) / path)
 
 
 @dataclass
@@ -216,6 +223,12 @@ def classes_of(items: Sequence[Item]) -> tuple[str, ...]:
 def glyphs(classes: tuple[str, ...]) -> bool:
     """Whether the classes are single characters or numbers, whose images a mirror would change."""
     return all(len(name) == 1 or name.isdigit() for name in classes)
+
+
+def base_of(location: str) -> Path:
+    """What an image's path at a location goes on from: in a file it begins with its name, or is beside it."""
+    at = Path(location)
+    return at if at.is_dir() else at.parent
 
 
 def split_of(name: str) -> Split | None:

@@ -97,6 +97,17 @@ def test_tiny_imagenet_s_list(imagenet, tmp_path):
     assert source.problems == ()
 
 
+@pytest.mark.parametrize("given", ["train/", ""])
+def test_tiny_imagenet_s_test_images_have_no_class(picture_folder, given):
+    root = picture_folder({f"{given}cat": 3, f"{given}dog": 3, "test/images": 5})
+    source = open_source(root, split="all")
+    assert source.classes == ("cat", "dog") and len(source.items) == 6
+    with pytest.raises(DataError, match="photos holds no test images with classes"):
+        open_source(root, ("cat", "dog"), split="test")
+    picture_folder({f"{given}images": 2})
+    assert len(open_source(root, split="test").items) == 5, "where training has that class, it is one"
+
+
 def test_class_folders_for_validation_need_no_list(imagenet, tmp_path):
     imagenet(tmp_path)
     write_devkit(tmp_path)

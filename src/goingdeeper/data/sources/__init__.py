@@ -138,7 +138,8 @@ def _chosen(source: Source, scored: bool, split: Literal["test", "all"] | None) 
         items = test
         if not items:
             raise DataError(
-                f"{source.location} holds no test images (a folder, file or list entry called test)"
+                f"{source.location} holds no test images with classes "
+                "(a folder, file or list entry called test)"
             )
     elif not items:
         found = "only test images, which are never trained on" if test else "no images"

@@ -33,6 +33,8 @@ def open_at(root: Path) -> Source:
         items += _items(root, "", None, passed, classes)
         class_root, nothing = root, not items and not parts
     for split in sorted(parts, key=lambda split: split != "train"):
+        if split == "test" and _unlabelled(root / at / parts[split], items):
+            continue
         items += _items(root, at + parts[split], split, passed)
     if "train" in parts:
         _folders(root / at, passed, at)
@@ -138,6 +140,11 @@ def _items(
             else:  # no CSV, JSON or page could hold such a name
                 passed.add("its name is not UTF-8; rename it", path)
     return items
+
+
+def _unlabelled(folder: Path, learned: Sequence[Item]) -> bool:
+    """Whether test images are as in Tiny ImageNet: all in a folder `images`, which is no class."""
+    return _folders(folder, Passed()) == ["images"] and all(item.label != "images" for item in learned)
 
 
 def _is_flat(folder: Path) -> bool:

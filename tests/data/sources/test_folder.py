@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from goingdeeper.checks.health import examine
 from goingdeeper.data.sources import image_files, open_source
 from goingdeeper.errors import DataError
 
@@ -104,11 +105,23 @@ def test_hidden_files_and_folders_are_ignored_and_counted(picture_folder):
     )
 
 
-def test_a_file_without_a_known_suffix_is_told(picture_folder):
-    """Photographs that no decoder here reads would otherwise be missed by nobody."""
-    root = picture_folder({"a": 1, "b": 1})
-    (root / "b" / "IMG_1.HEIC").write_bytes(b"x")
-    assert told(open_source(root)) == {"b/IMG_1.HEIC": "a file without an image's suffix"}
+def test_photographs_that_are_not_read_are_told_on_their_own(picture_folder):
+    """They would otherwise be missed by nobody."""
+    root = picture_folder({"a": 1, "b": 1, "c": 0})
+    photos = ["b/IMG_1.HEIC", "b/IMG_2.avif", "b/deep/IMG_3.CR2", "c/1.heif"]
+    for name in (*photos, "a/heic", "a/1.txt"):
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_bytes(b"x")
+    problems = {(p.path, p.problem, p.action) for p in open_source(root).problems}
+    photo = "a photograph in a format that is not read; save it as JPEG or PNG"
+    other = "a file without an image's suffix"
+    assert problems == {
+        *((name, photo, "left out") for name in photos),
+        ("a/heic", other, "left out"), ("a/1.txt", other, "left out"),
+        ("c", "a class folder without images", "left out of the classes"),
+    }  # fmt: skip
+    found = [one for one in examine(root)[0].findings if one.problem == photo]
+    assert sorted(one.path for one in found) == sorted(photos)
 
 
 def test_what_lies_beside_the_class_folders_is_told(picture_folder):

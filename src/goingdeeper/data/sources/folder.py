@@ -12,12 +12,16 @@ from goingdeeper.data.sources.source import SPLITS, Item, Passed, Source, Split,
 from goingdeeper.errors import DataError
 
 SUFFIXES = frozenset(".jpg .jpeg .jpe .jfif .png .gif .webp .bmp .tif .tiff .ppm .pgm .pnm".split())
+UNREAD = frozenset(".heic .heif .hif .avif .jxl .jp2 .dng .cr2 .cr3 .nef .arw .orf .rw2 .raf".split())
+"""Photographs of phones and cameras that nothing here decodes."""
+
 KAGGLE = Path("ILSVRC", "Data", "CLS-LOC")
 """Where the images are in ImageNet's archive of the Kaggle competition."""
 
 HIDDEN = "a hidden file or folder"
 OTHER = "a file without an image's suffix"
 BESIDE = "a file beside the class folders"
+PHOTO = "a photograph in a format that is not read; save it as JPEG or PNG"
 LINKED = "a link to a folder, below a class folder"
 PASSED = HIDDEN, OTHER, BESIDE, LINKED
 """What is told of files that are passed over."""
@@ -104,7 +108,11 @@ def _holds_images(folder: Path) -> bool:
 
 
 def _is_image(name: str) -> bool:
-    return "." + name.rpartition(".")[2].lower() in SUFFIXES
+    return _suffix(name) in SUFFIXES
+
+
+def _suffix(name: str) -> str:
+    return name[name.rfind(".") :].lower() if "." in name else ""
 
 
 def _items(
@@ -223,5 +231,5 @@ def _scan(folder: Path, name: str, passed: Passed, deep: bool) -> list[str]:
             elif _is_image(file):
                 found.append(before + file)
             else:
-                passed.add(OTHER, before + file)
+                passed.add(PHOTO if _suffix(file) in UNREAD else OTHER, before + file)
     return found

@@ -109,7 +109,8 @@ def test_other_arrays_do_not_matter_where_names_are_clear(hdf5):
         ({"x": X, "y": Y[:3]}, "a.h5, y: [3] labels for 4 images"),
         ({"x": X, "y": Y.reshape(2, 2)}, "a.h5, y: [2, 2] labels for 4 images"),
         ({"x": X, "y": Y.astype(float)}, "a.h5, y: float64 values, where class numbers or names are"),
-        ({"x": X / 255, "y": Y}, "a.h5, x: float64[4, 6, 5, 3] is no array of images; uint8 of"),
+        ({"x": X / 255, "y": Y}, "a.h5, x: float64[4, 6, 5, 3] is no array of images; uint8 of (N, H, W, 3), "
+                                 "(N, 3, H, W) or grey (N, H, W) is expected"),
         ({"x": np.repeat(X, 2, 3)[..., :4], "y": Y}, "a.h5, x: uint8[4, 6, 5, 4] is no array of images"),
         ({"x": X, "y": Y, "classes": [b"a"]}, "a.h5, y: label 0 is 1, where 1 classes are named"),
         ({"x": X, "y": -Y, "classes": [b"a", b"b"]}, "a.h5, y: label 0 is -1, where 2 classes are named"),

@@ -174,8 +174,8 @@ def _part(file: Path, key: str, images: Any) -> _Part:
     height, width = shape[2:] if planes else shape[1:3]
     if images.dtype != np.uint8 or not (grey or planes or shape[3] in (1, 3)):
         raise DataError(
-            f"{file}, {key}: {images.dtype}{list(shape)} is no array of images; uint8 of (N, H, W, 3) or "
-            "(N, 3, H, W) is expected"
+            f"{file}, {key}: {images.dtype}{list(shape)} is no array of images; uint8 of (N, H, W, 3), "
+            "(N, 3, H, W) or grey (N, H, W) is expected"
         )
     with naming(file, key):
         stored = int(images.id.get_storage_size())

@@ -113,9 +113,15 @@ def _columns(file: Path, line: int, row: list[str]) -> tuple[int, ...] | None:
         return tuple(places[0] for places in found if places)
     if len(row) == 2 and "." + names[0].rpartition(".")[2] in IMAGES:
         return None
-    raise DataError(
-        f"{file}, line {line}: neither a header with path and label nor an image's path and label"
-    )
+    told = ", ".join(cell.strip()[:40] or "''" for cell in row[:12])
+    if any("." + name.rpartition(".")[2] in IMAGES for name in names):
+        raise DataError(
+            f"{file}, line {line}: {told} is no header, and without one there are two columns, path and "
+            "label; begin with a line such as path,label,split"
+        )
+    needed = ((PATHS, found[0]), (LABELS, found[1]))
+    missing = [f"no {known[0]} ({', '.join(known)})" for known, places in needed if not places]
+    raise DataError(f"{file}, line {line}: {' and '.join(missing)} among the columns {told}; rename them")
 
 
 def _json_lines(file: Path) -> Iterator[Row]:

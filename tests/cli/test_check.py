@@ -189,7 +189,7 @@ def test_lists_that_do_not_fit_are_refused(deeper, here, pets, text, parts):
 @pytest.mark.parametrize(
     ("words", "status", "parts"),
     [
-        (["nowhere"], 3, ["no folder nowhere"]),
+        (["nowhere"], 3, ["no file or folder nowhere"]),
         (["empty"], 3, ["empty holds no images"]),
         (["empty", "--out", "file"], 2, ["--out file is a file"]),
         (["photos", "--with", "nothing"], 2, ["nothing"]),

@@ -125,7 +125,7 @@ def test_what_a_check_lists_is_left_out_of_a_store_or_of_training_from_one(deepe
         (("photos", "-o", "store", "--raw", "--quality", "80"), 2, "leave out --quality"),
         (("photos", "-o", "store", "--quality", "101"), 2, "quality"),
         (("photos", "-o", "store", "--side", "0"), 2, "side"),
-        (("nowhere", "-o", "store"), 3, "there is no folder nowhere"),
+        (("nowhere", "-o", "store"), 3, "there is no file or folder nowhere"),
         (("photos", "-o", "photos/store"), 2, "lies in the folder of the images"),
         (("photos", "-o", "file"), 2, "file is a file"),
         (("photos", "-o", "other"), 2, "other is there already and is not a store"),

@@ -172,7 +172,7 @@ def test_evaluate_leaves_out_unreadable_images_below_one_per_cent(deeper, run, m
 @pytest.mark.parametrize(
     ("images", "part"),
     [
-        ("nowhere", "no folder nowhere"),
+        ("nowhere", "no file or folder nowhere"),
         ("nothing", "nothing holds no images"),
         ("texts", "texts holds no images"),
     ],

@@ -294,7 +294,7 @@ def test_nothing_to_learn_from_is_said_with_the_remedy(picture_folder, counts, w
 
 
 def test_a_missing_folder_or_a_file_in_its_place(tmp_path):
-    with pytest.raises(DataError, match=f"there is no folder {tmp_path}/no; give a folder"):
+    with pytest.raises(DataError, match=f"there is no file or folder {tmp_path}/no; give a folder"):
         open_source(tmp_path / "no")
     (tmp_path / "a.jpg").write_bytes(b"x")
     with pytest.raises(DataError, match=r"a\.jpg is a file of no kind that is known; give a folder"):
@@ -311,7 +311,7 @@ def test_a_name_that_no_folder_can_have(tmp_path, name):
 
 def test_a_link_that_leads_nowhere_or_to_itself(tmp_path):
     (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
-    with pytest.raises(DataError, match=r"there is no folder .*gone; give"):
+    with pytest.raises(DataError, match=r"there is no file or folder .*gone; give"):
         open_source(tmp_path / "gone")
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     with pytest.raises(DataError, match="loop cannot be opened: "):

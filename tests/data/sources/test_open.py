@@ -211,7 +211,8 @@ def test_numbers_as_class_names_are_warned_about_once(picture_folder, tmp_path):
     ("name", "what"),
     [
         ("a.jpg", "is a file of no kind that is known; give a folder"),
-        ("a.tar.gz", "is a file of no kind that is known"),
+        ("a.tar.gz", "a.tar.gz is compressed, and is not read; unpack it"),
+        ("a.ZIP", "a.ZIP is compressed, and is not read; unpack it"),
         ("a.csv", "a.csv holds no images"),
         ("a.tar", "is truncated at byte 0"),
         ("a.h5", "cannot be read"),
@@ -222,6 +223,33 @@ def test_an_empty_file(tmp_path, name, what):
     (tmp_path / name).touch()
     with pytest.raises(DataError, match=re.escape(what)):
         open_source(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("misspelt", "meant"),
+    [
+        ("photo", ["photos"]),
+        ("Fotos", ["photos"]),
+        ("phtos/train", ["photos/train"]),
+        ("photos/trian", ["photos/train"]),
+        ("al.csv", ["all.csv"]),
+        ("digit", ["digits"]),
+        ("photos/all.csv", []),
+        ("elsewhere/train", []),
+        ("phtos/test", []),
+    ],
+)
+def test_a_misspelt_place(picture_folder, tmp_path, monkeypatch, misspelt, meant):
+    picture_folder({"train/a": 1, "val/a": 1})
+    (tmp_path / "all.csv").touch()
+    monkeypatch.chdir(tmp_path)
+    hint = f"did you mean {' or '.join(meant)}? Otherwise give" if meant else "give"
+    with pytest.raises(DataError, match=re.escape(f"there is no file or folder {misspelt}; {hint} a folder")):
+        open_source(misspelt)
+    if meant != ["digits"]:
+        hint = f"did you mean {' or '.join(f'{tmp_path}/{name}' for name in meant)}? " if meant else "give"
+        with pytest.raises(DataError, match=re.escape(f"{tmp_path}/{misspelt}; {hint}")):
+            open_source(tmp_path / misspelt)
 
 
 def test_a_pipe_is_refused_at_once(tmp_path):

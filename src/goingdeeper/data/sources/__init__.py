@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import stat
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -51,6 +53,9 @@ _FILES: tuple[tuple[Sequence[str], Opener], ...] = (
     (parquet.SUFFIXES, parquet.open_at),
 )
 """Kinds of file, one of which, or a folder of which, is a source."""
+
+_COMPRESSED = (".gz", ".tgz", ".bz2", ".tbz2", ".xz", ".txz", ".zst", ".zip", ".7z", ".rar")
+_MOST_NAMES = 10_000
 
 _HELP = (
     "a folder with one folder of images a class, a list (.csv, .tsv, .jsonl), .tar shards, .h5, .parquet, "
@@ -110,13 +115,19 @@ def _opener(root: Path) -> Opener:
     try:
         mode = root.stat().st_mode
     except FileNotFoundError:
-        raise DataError(f"there is no {'file' if root.suffix else 'folder'} {root}; give {_HELP}") from None
+        close = _close_to(root)
+        hint = f"did you mean {' or '.join(close)}? Otherwise " if close else ""
+        raise DataError(f"there is no file or folder {root}; {hint}give {_HELP}") from None
     except (OSError, ValueError) as problem:
         raise DataError(f"{root} cannot be opened: {getattr(problem, 'strerror', None) or problem}") from None
     if stat.S_ISREG(mode):
         for suffixes, opener in ((listing.SUFFIXES, listing.open_at), *_FILES):
             if root.suffix.lower() in suffixes:
                 return opener
+        if root.suffix.lower() in _COMPRESSED:
+            raise DataError(
+                f"{root} is compressed, and is not read; unpack it, a .tar.gz to a .tar or a folder"
+            )
         raise DataError(f"{root} is a file of no kind that is known; give {_HELP}")
     if not stat.S_ISDIR(mode):
         raise DataError(f"{root} is neither a folder nor a regular file; give {_HELP}")
@@ -128,6 +139,22 @@ def _opener(root: Path) -> Opener:
         if data_files(root, suffixes):
             return opener
     return folder.open_at
+
+
+def _close_to(missing: Path) -> list[str]:
+    """What there is that is spelt nearly as the first part of the path that is missing."""
+    parent = next((folder for folder in missing.parents if folder.is_dir()), None)
+    if parent is None:
+        return []
+    first, *rest = missing.relative_to(parent).parts
+    with suppress(OSError):
+        names = {part.name.lower(): part.name for part in islice(os.scandir(parent), _MOST_NAMES)}
+        if missing == Path(missing.name):
+            names.setdefault("digits", "digits")
+        close = difflib.get_close_matches(first.lower(), names, n=3, cutoff=0.6)
+        found = (parent.joinpath(names[name], *rest) for name in close)
+        return [str(path) for path in found if path.exists() or str(path) == "digits"]
+    return []
 
 
 def _chosen(source: Source, scored: bool, split: Literal["test", "all"] | None) -> Source:

@@ -17,17 +17,15 @@ from goingdeeper.data.sources import cifar, folder, hdf5, listing, parquet, shar
 from goingdeeper.data.sources.digits import digits
 from goingdeeper.data.sources.folder import image_files
 from goingdeeper.data.sources.index import is_store, opened
+from goingdeeper.data.sources.problems import Problem, bounded, told
 from goingdeeper.data.sources.source import (
     Item,
-    Problem,
     Source,
     Split,
     base_of,
-    bounded,
     classes_of,
     data_files,
     glyphs,
-    told,
 )
 from goingdeeper.errors import DataError
 

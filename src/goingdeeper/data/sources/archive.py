@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
-from goingdeeper.data.sources.source import printable
+from goingdeeper.data.sources.problems import printable
 from goingdeeper.errors import DataError
 
 MOST_OPEN = 64

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from goingdeeper.data.decode import Pixels, content
 from goingdeeper.data.sources.pickles import load
-from goingdeeper.data.sources.source import Item, Problem, Source, Split, gathered, row_of
+from goingdeeper.data.sources.problems import Problem
+from goingdeeper.data.sources.source import Item, Source, Split, gathered, row_of
 from goingdeeper.errors import DataError
 
 SIDE = 32

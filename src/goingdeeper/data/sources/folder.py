@@ -8,7 +8,8 @@ from pathlib import Path
 
 from goingdeeper.data.decode import content, decode, header_size
 from goingdeeper.data.sources.imagenet import DEVKIT, LISTS, labels_of
-from goingdeeper.data.sources.source import SPLITS, Item, Passed, Source, Split, gathered, printable
+from goingdeeper.data.sources.problems import Passed, printable
+from goingdeeper.data.sources.source import SPLITS, Item, Source, Split, gathered
 from goingdeeper.errors import DataError
 
 SUFFIXES = frozenset(".jpg .jpeg .jpe .jfif .png .gif .webp .bmp .tif .tiff .ppm .pgm .pnm".split())

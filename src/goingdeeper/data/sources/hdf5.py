@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from goingdeeper.data.decode import MAX_PIXELS, Pixels
+from goingdeeper.data.sources.problems import printable
 from goingdeeper.data.sources.source import (
     SPLITS,
     Item,
@@ -20,7 +21,6 @@ from goingdeeper.data.sources.source import (
     data_files,
     gathered,
     naming,
-    printable,
     row_of,
     split_of,
 )  # fmt: skip

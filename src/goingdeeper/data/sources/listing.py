@@ -10,7 +10,8 @@ from pathlib import Path
 
 from goingdeeper.data.decode import content, decode, header_size
 from goingdeeper.data.sources.folder import SUFFIXES as IMAGES
-from goingdeeper.data.sources.source import SPLITS, Item, Passed, Source, gathered, printable
+from goingdeeper.data.sources.problems import Passed, printable
+from goingdeeper.data.sources.source import SPLITS, Item, Source, gathered
 from goingdeeper.errors import DataError
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson")

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from goingdeeper.data.decode import decode, header_size
+from goingdeeper.data.sources.problems import Passed
 from goingdeeper.data.sources.source import (
     Item,
-    Passed,
     Source,
     data_files,
     gathered,

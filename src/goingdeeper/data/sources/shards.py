@@ -11,7 +11,8 @@ from goingdeeper.data.decode import decode, header_size
 from goingdeeper.data.sources.archive import Archives, Place, members
 from goingdeeper.data.sources.folder import HIDDEN
 from goingdeeper.data.sources.folder import SUFFIXES as IMAGES
-from goingdeeper.data.sources.source import Item, Passed, Source, data_files, gathered, printable, split_of
+from goingdeeper.data.sources.problems import Passed, printable
+from goingdeeper.data.sources.source import Item, Source, data_files, gathered, split_of
 from goingdeeper.errors import DataError
 
 SUFFIXES = (".tar",)

@@ -30,7 +30,8 @@ from goingdeeper.data.sources.index import (
     shard_name,
     strip_header,
 )
-from goingdeeper.data.sources.source import Item, Originals, Problem, Source
+from goingdeeper.data.sources.problems import Problem
+from goingdeeper.data.sources.source import Item, Originals, Source
 from goingdeeper.errors import DataError, StoreError
 
 __all__ = ["is_store", "open_at"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from goingdeeper.data.sources import Problem, bounded, open_source, told
-from goingdeeper.data.sources.source import LISTED, Passed
+from goingdeeper.data.sources.problems import LISTED, Passed
 
 
 def test_a_line_of_each_kind():

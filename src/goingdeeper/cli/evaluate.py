@@ -101,7 +101,9 @@ def evaluate_command(
     finally:
         watch.close()
     _remarks(found[0])
-    if images is not None and split == "val" and any(run.trained_on(images) for run in trained):
+    if images is not None and found[0].side:
+        click.echo(f"{found[0].side}, {len(found[0].items):,} images", err=True)
+    if images is not None and any(run.trained_on(images, split=split) for run in trained):
         click.echo(
             "these images include those the run was trained on; without IMAGES only the others are scored",
             err=True,

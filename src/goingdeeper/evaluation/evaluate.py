@@ -13,8 +13,8 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor
 
-from goingdeeper.data.pictures import check_share
-from goingdeeper.data.sources import Item, Problem, Source, open_source
+from goingdeeper.data.pictures import BAD_SHARE, survey
+from goingdeeper.data.sources import Item, Problem, Source, Split, open_scored, open_source
 from goingdeeper.errors import DataError, Interrupted, UsageError
 from goingdeeper.evaluation.kept import Kept
 from goingdeeper.evaluation.predict import Part, parts
@@ -46,7 +46,8 @@ class Evaluation:
     """What each model says of the images by one protocol.
 
     likely: of each model the log of its averaged probabilities, (N, classes), all in the order of `classes`.
-    labels: (N,) class numbers. problems: images that could not be read, which are not among the items.
+    labels: (N,) class numbers. problems: images that could not be read, which are not among the items. side:
+    of which split all of them are, where the location says so.
     """
 
     protocol: Protocol
@@ -55,6 +56,7 @@ class Evaluation:
     labels: Tensor
     likely: tuple[Tensor, ...]
     problems: tuple[Problem, ...]
+    side: Split | None = None
 
     def joined(self, models: int | None = None) -> Tensor:
         """Log of the mean of the first models' probabilities, (N, classes)."""
@@ -113,7 +115,8 @@ def evaluate(
                     rows = torch.tensor(part.read).nonzero().flatten()
                     likely[part.first + rows] = part.likely[rows][:, order]
                 problems |= {problem.path: problem for problem in part.problems}
-                check_share(list(problems.values()), len(items))
+                if len(problems) > BAD_SHARE * len(items):
+                    survey(source, member.model.preprocessing.size)  # which refuses them, all counted
                 done += len(part.read)
                 if progress:
                     progress(done, total)
@@ -128,7 +131,7 @@ def evaluate(
     left = tuple(item for item in items if item.path not in problems)
     return Evaluation(
         chosen, classes, left, torch.tensor([number[item.label] for item in left]),
-        tuple(likely[read] for likely in found), (*source.problems, *problems.values()),
+        tuple(likely[read] for likely in found), (*source.problems, *problems.values()), source.side,
     )  # fmt: skip
 
 
@@ -206,9 +209,7 @@ def _images(members: Sequence[Member], images: str | None, side: Side) -> Source
                 )
         source = sources[0]
     else:
-        source = open_source(images, classes, split="test" if side == "test" else None)
-    if any(item.split == side for item in source.items):
-        source = replace(source, items=tuple(item for item in source.items if item.split == side))
+        source = open_scored(images, classes, side)
     if not source.items:
         raise DataError(f"{source.name} has no images to score")
     return source

@@ -76,7 +76,8 @@ def sheets(pixels: Pixels, planned: Plan) -> list[Pixels]:
         if (height, width) not in whole:
             whole[height, width] = resize(pixels, height, width)
         part = whole[height, width][box.top : box.top + box.height, box.left : box.left + box.width]
-        made.append(np.ascontiguousarray(part) if side is None else resize(part, side, side))
+        # Torch takes no arrays that it must not write to.
+        made.append(np.require(part, requirements=("C", "W")) if side is None else resize(part, side, side))
     return made
 
 

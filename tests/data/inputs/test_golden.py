@@ -23,7 +23,7 @@ from goingdeeper.data.decode import decode, header_size
 from goingdeeper.data.pictures import survey
 from goingdeeper.data.preprocessing import Preprocessing
 from goingdeeper.data.sources import open_source
-from goingdeeper.evaluation.evaluate import evaluate
+from goingdeeper.evaluation.evaluate import Member, evaluate
 from goingdeeper.layers import CLASSES, Conv, GlobalAvgPool, Network
 from goingdeeper.nn.build import build
 from goingdeeper.prediction.predictor import Answer, predict
@@ -162,7 +162,8 @@ def test_evaluation_sees_them(folder, model, tmp_path):
         if exact:
             (tmp_path / path).parent.mkdir(exist_ok=True)
             (tmp_path / path).write_bytes(golden.content)
-    found, problems = evaluate(model, str(tmp_path), None)
+    whole = evaluate([Member(model)], str(tmp_path))
+    found, problems = whole.score(), whole.problems
     assert (found.images, problems) == (EXACT.sum(), ())
     labels = np.array(["ab".index(path[0]) for path in PATHS])
     chances = probabilities(model)[np.arange(len(labels)), labels]

@@ -43,10 +43,10 @@ class Several(click.ParamType[Any]):
         self.numbers = numbers
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if not isinstance(value, str):
+        if isinstance(value, tuple):  # a default
             return value
         found: list[Any] = []
-        for part in (part.strip() for part in value.split(",")):
+        for part in (part.strip() for part in str(value).split(",")):
             first, dash, last = part.partition("-")
             if not self.numbers and part:
                 found.append(part)

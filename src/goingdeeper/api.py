@@ -263,7 +263,10 @@ def evaluate(
     each image, as `goingdeeper.evaluation.protocols.PROTOCOLS` names them. split: "val" or "test", which of
     the images. devices: processes, or GPUs, that share the images.
     """
-    return evaluation(runs, images, protocol=protocol, split=split, device=device, devices=devices).score()
+    found = evaluation(runs, images, protocol=protocol, split=split, device=device, devices=devices)
+    score = found.score()
+    found.forget()
+    return score
 
 
 def evaluation(
@@ -301,7 +304,10 @@ def compare(a: Run | PathLike, b: Run | PathLike, images: PathLike | None = None
     """
     names = [one.path if isinstance(one, Run) else Path(one) for one in (a, b)]
     if images is not None:
-        return compared(evaluation([a, b], images), names[0], names[1])
+        found = evaluation([a, b], images)
+        outcome = compared(found, names[0], names[1])
+        found.forget()
+        return outcome
     first, second = written_mistakes(RunFolder(names[0]), RunFolder(names[1]))
     return _compare(first.values(), (second[image] for image in first), (shown(names[0]), shown(names[1])))
 

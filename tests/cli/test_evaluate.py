@@ -108,6 +108,9 @@ def test_the_views_of_an_image_are_drawn(deeper, run, pets, here, with_run, size
         (["--protocol", "1crop,x", "--table"], "unknown protocol 'x'"),
         (["--devices", "0"], "'--devices'"),
         (["--device", "abacus"], "abacus"),
+        (["--predictions", "no/such/p.csv"], "--predictions no/such/p.csv: there is no folder no/such"),
+        (["--out", "v.png"], "--out is for --show-views"),
+        (["--show-views", "a.jpg", "--out", "v.svg"], "the picture is a PNG"),
     ],
 )
 def test_what_cannot_be_asked_for(deeper, run, words, part):

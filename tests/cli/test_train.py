@@ -364,7 +364,7 @@ def test_several_seeds(deeper, here, pets):
         (["--seed", "0,x"], "'0,x': give one, or several as in 0,2 or 0-4"),
         (["--seed", "4-2"], "'4-2': give one, or several"),
         (["--seed", "-1"], "'-1': give one"),
-        (["--seed", "0-1000000000"], "100 at most"),
+        (["--seed", "0-1000000000"], "100 runs at most"),
         (["--seed", "1,2,1"], "seed 1 is named twice"),
         (["--model", ","], "give one, or several as in a,b"),
         (["--seed", "1,2", "--devices", "2"], "give one seed and one network"),

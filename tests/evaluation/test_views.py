@@ -231,6 +231,13 @@ def test_an_interrupted_evaluation_goes_on(photos, tmp_path):
     again = evaluate(members, str(photos), protocol_name="10crop", batch=5)
     assert sum(computed) == (22 - 14) * 10
     assert torch.equal(again.joined(), whole.joined())
+    # Until its outcome has been used, all of it is kept.
+    computed.clear()
+    assert torch.equal(
+        evaluate(members, str(photos), protocol_name="10crop", batch=5).joined(), whole.joined()
+    )
+    assert not computed
+    again.forget()
     assert not list(tmp_path.glob("*/evaluation"))
 
 

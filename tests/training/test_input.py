@@ -10,7 +10,7 @@ import pytest
 
 from goingdeeper.data.decode import decode
 from goingdeeper.errors import Interrupted, UsageError
-from goingdeeper.evaluation.evaluate import evaluate
+from goingdeeper.evaluation.evaluate import Member, evaluate
 from goingdeeper.prediction.predictor import predict
 from goingdeeper.runs.model import load_model
 from goingdeeper.training.train import train
@@ -30,7 +30,7 @@ def test_a_run_s_images_are_scaled_alike_everywhere(here, wishes, kind):
     """The last epoch's validation, evaluate on the same images and predict on the files agree."""
     folder = train(replace(wishes, epochs=1, settings=tuple(KINDS[kind].items())), here / "run")
     model = load_model(folder.path)
-    score, _ = evaluate(model, None, folder)
+    score = evaluate([Member(model, folder)], None).score()
     (row,) = folder.metrics()
     assert score.cross_entropy == pytest.approx(row["val_loss"], rel=1e-4)
     rows = folder.predictions()

@@ -40,19 +40,29 @@ def test_each_is_what_it_is_alone(here, pets, wishes, single, outcome):
 
 
 def test_a_problem_of_one_leaves_the_others(here, pets):
-    with pytest.raises(GoingDeeperError, match=r"1 of 2 runs failed; resnet-1: unknown network") as caught:
-        gd.train_several(pets, models=["resnet-1", NETWORK], epochs=1, size=16, out="all")
+    """GoogLeNet takes no images of 16 pixels."""
+    with pytest.raises(GoingDeeperError, match=r"1 of 2 runs failed; googlenet: googlenet cannot") as caught:
+        gd.train_several(pets, models=["googlenet", NETWORK], epochs=1, size=16, out="all")
     assert caught.value.exit_status == 2
     assert gd.load(f"all/{NETWORK}").score["images"] == 7
 
 
 def test_a_problem_of_all_is_said_once(here, pets):
-    with pytest.raises(UsageError, match=r"^unknown network 'resnet-1'"):
-        gd.train_several(pets, models=["resnet-1"], seeds=[0, 1])
+    with pytest.raises(UsageError, match=r"^googlenet cannot take"):
+        gd.train_several(pets, models=["googlenet"], seeds=[0, 1], size=16)
     assert not (here / "runs").exists()
 
 
-def test_an_interruption_saves_all_and_names_what_is_left(here, wishes, single, monkeypatch, outcome):
+def test_an_unknown_network_is_refused_before_others_train(here, pets):
+    with pytest.raises(UsageError, match=r"^unknown network 'resnet-1'"):
+        gd.train_several(pets, models=[NETWORK, "resnet-1"], epochs=1, size=16)
+    assert not (here / "runs").exists()
+
+
+@pytest.mark.parametrize("out", [True, False])
+def test_after_an_interruption_the_command_that_is_named_goes_on(
+    here, wishes, single, monkeypatch, signals, outcome, out
+):
     class Stop(Events):
         """Once the first has ended and the second has begun to train."""
 
@@ -63,16 +73,24 @@ def test_an_interruption_saves_all_and_names_what_is_left(here, wishes, single, 
 
     monkeypatch.setattr("goingdeeper.training.several.cpus", lambda: 1)
     sent = []
-    runs = siblings(replace(wishes, epochs=6), [NETWORK], [0, 1, 2], here / "all")
+    wishes = replace(wishes, epochs=6)
+    place = here / "all" if out else None
+    runs = siblings(wishes, [NETWORK], [0, 1, 2], place)
     with pytest.raises(Interrupted, match=r"1 of 3 runs are finished\. Go on with: ") as caught:
         train_siblings(runs, [Stop() for _ in runs])
     assert caught.value.exit_status == 143
-    assert str(caught.value).endswith(f" --seed 1,2 --out {here}/all")
-    assert not (here / "all" / "seed-2").exists()
-    rest = siblings(replace(wishes, epochs=6), [NETWORK], [1, 2], here / "all")
-    train_siblings(rest, [Events() for _ in rest])
-    alone = train(replace(wishes, epochs=6, seed=1), here / "alone")
-    assert outcome(rest[0].folder.path) == outcome(alone.path)
+    assert str(caught.value).endswith(f" --model {NETWORK} --seed 0,1,2" + (f" --out {place}" if out else ""))
+    assert [bool(run.folder) for run in runs] == [True, False, False]
+    begun = {path.name for path in here.glob("all/*" if out else "runs/*")}
+    assert len(begun) == 2
+    again = siblings(wishes, [NETWORK], [0, 1, 2], place)
+    heard = [signals() for _ in again]
+    train_siblings(again, heard)
+    assert again[0].folder.path.resolve() == runs[0].folder.path.resolve()
+    assert heard[0].notes == [f"finished before, in {again[0].folder.path}"]
+    assert begun < {path.name for path in here.glob("all/*" if out else "runs/*")}
+    alone = train(replace(wishes, model=NETWORK, seed=1), here / "alone")
+    assert outcome(again[1].folder.path) == outcome(alone.path)
 
 
 def test_one_that_is_killed(here, wishes):

@@ -49,6 +49,7 @@ def compare_command(a: Path, b: Path, images: str | None, as_json: bool) -> None
         finally:
             watch.close()
         found, problems = api.compared(evaluation, a, b), evaluation.problems
+        evaluation.forget()
         facts = [_of_model(run.model.config) for run in runs]
         for run in runs:
             if run.trained_on(images):

@@ -42,7 +42,12 @@ if TYPE_CHECKING:
     metavar="IMAGE",
     help="Draw its views; score nothing.",
 )
-@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Where --show-views draws.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Where --show-views draws; IMAGE_PROTOCOL.png here.",
+)
 @click.option("--batch", type=click.IntRange(1), default=32, show_default=True, help="Views at a time.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:1.")
 @click.option(
@@ -78,10 +83,16 @@ def evaluate_command(
         raise UsageError(
             f"--none-of-these chooses a threshold, {why}; leave out {'--table' if table else '--split test'}"
         )
+    for option, file in (("--predictions", predictions), ("--out", out)):
+        if file is not None and not file.parent.is_dir():
+            raise UsageError(f"{option} {file}: there is no folder {file.parent}")
     runs, images = _sorted(paths)
     if show_views is not None:
-        _draw(show_views, names[0], runs, out)
+        drawn = str(_draw(show_views, names[0], runs, out))
+        show_json({"views": drawn}) if as_json else click.echo(drawn)
         return
+    if out is not None:
+        raise UsageError("--out is for --show-views; --predictions FILE writes the answers")
     if not runs:
         raise UsageError("no RUN is given; `deeper runs` lists what there is")
     from goingdeeper import api
@@ -121,6 +132,8 @@ def evaluate_command(
         show_score(found[0].score())
         if chosen:
             show_threshold(chosen)
+    for one in found:
+        one.forget()
 
 
 def _sorted(paths: tuple[str, ...]) -> tuple[list[str], str | None]:
@@ -182,8 +195,8 @@ def _write_predictions(found: Evaluation, file: Path) -> None:
     write_whole(file, text.getvalue().encode("utf-8", "surrogateescape"))
 
 
-def _draw(image: Path, name: str, runs: list[str], out: Path | None) -> None:
-    """Writes the views of an image for the first run's input, or for 224x224."""
+def _draw(image: Path, name: str, runs: list[str], out: Path | None) -> Path:
+    """Draws the views of an image for the first run's input, or the protocol's own; where to is given."""
     from goingdeeper.data.decode import decode
     from goingdeeper.evaluation.picture import picture
     from goingdeeper.evaluation.protocols import protocol
@@ -195,5 +208,7 @@ def _draw(image: Path, name: str, runs: list[str], out: Path | None) -> None:
 
         size = api.load(runs[0]).model.preprocessing.size
     file = out or Path(f"{image.stem}_{name}.png")
+    if file.suffix.lower() != ".png":
+        raise UsageError(f"--out {file}: the picture is a PNG; give a name that ends in .png")
     picture(decode(image), chosen, size).save(file, "PNG")
-    click.echo(str(file))
+    return file

@@ -56,7 +56,7 @@ class Several(click.ParamType[Any]):
                 found = []
                 break
         if len(found) > MOST_RUNS:
-            self.fail(f"'{value}': {MOST_RUNS} at most")
+            self.fail(f"'{value}': {MOST_RUNS} runs at most")
         if not found:
             self.fail(f"'{value}': give one, or several as in {'0,2 or 0-4' if self.numbers else 'a,b'}")
         return tuple(found)

@@ -6,7 +6,7 @@ import hashlib
 import json
 import stat
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -57,6 +57,12 @@ class Evaluation:
     likely: tuple[Tensor, ...]
     problems: tuple[Problem, ...]
     side: Split | None = None
+    kept: tuple[Kept, ...] = field(default=(), repr=False, compare=False)
+
+    def forget(self) -> None:
+        """Removes what was kept on disk in case of an interruption; to be called once this has been used."""
+        for each in self.kept:
+            each.drop()
 
     def joined(self, models: int | None = None) -> Tensor:
         """Log of the mean of the first models' probabilities, (N, classes)."""
@@ -91,7 +97,8 @@ def evaluate(
     side that the runs held out. batch: views at a time. devices: processes that share the images. What takes
     long is kept in the run folders while it lasts: interrupted, the same call goes on. Raises DataError for
     an unknown class, models whose classes differ, or too many unreadable images; UsageError for an unknown
-    protocol, one that a network cannot take, or a model folder given without images; Interrupted.
+    protocol, one that a network cannot take, or a model folder given without images; Interrupted. The caller
+    has the outcome `forget` what is kept once it has been used.
     """
     chosen = protocol(protocol_name)
     if batch < 1 or devices < 1:
@@ -125,13 +132,14 @@ def evaluate(
                     raise Interrupted(_left(done, total, saved), stop.signal or 2)
             found.append(likely)
     for kept in keeping:
-        kept.drop()
+        kept.end()
     read = torch.tensor([item.path not in problems for item in items])
     number = {name: index for index, name in enumerate(classes)}
     left = tuple(item for item in items if item.path not in problems)
     return Evaluation(
         chosen, classes, left, torch.tensor([number[item.label] for item in left]),
         tuple(likely[read] for likely in found), (*source.problems, *problems.values()), source.side,
+        tuple(keeping),
     )  # fmt: skip
 
 

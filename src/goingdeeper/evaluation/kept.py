@@ -54,6 +54,11 @@ class Kept:
         self._waiting, self._written = b"", time.monotonic()
         return True
 
+    def end(self) -> None:
+        """All parts are there: where some are in the file, the last follow."""
+        if self.file is not None and self.file.is_file():
+            self.write()
+
     def drop(self) -> None:
         """The evaluation is done."""
         if self.file is not None:

@@ -25,7 +25,7 @@ def picture(pixels: Pixels, protocol: Protocol, size: int) -> Image.Image:
     small = Image.blend(small.convert("RGB"), Image.new("RGB", small.size, "white"), 0.4)
     count = sum(view.times for view in planned.views) * (1 + protocol.mirror)
     words = f"{protocol.name}: {count} views{' with mirror images' if protocol.mirror else ''}"
-    words += f", whole images for {size}x{size}" if protocol.dense else f" of {size}x{size}"
+    words += f", whole, by a network for {size}x{size}" if protocol.dense else f" of {size}x{size}"
     font = ImageFont.load_default(13)
     across = max(len(panels) for panels in rows.values())
     wide = max(across * (small.width + GAP), round(font.getlength(words)) + GAP)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -125,7 +126,8 @@ def score(
         top5_error=None if missed5 is None else 100.0 * missed5 / images,
         interval_95=wilson(errors, images),
         top5_interval_95=None if missed5 is None else wilson(missed5, images),
-        cross_entropy=float(torch.nn.functional.nll_loss(log_probabilities, labels)),
+        # Summed exactly, so that the order of the images is no matter.
+        cross_entropy=-math.fsum(log_probabilities[torch.arange(images), labels].tolist()) / images,
         per_class=per_class,
         balanced_accuracy=sum(found.recall for found in per_class.values()) / len(per_class),
         macro_f1=sum(found.f1 for found in per_class.values()) / len(per_class),

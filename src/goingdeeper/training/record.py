@@ -42,7 +42,7 @@ def resolve(
         "status": "running",
         "started": datetime.now().isoformat(timespec="seconds"),
         "command": command(wishes),
-        "wishes": {**dataclasses.asdict(wishes), "settings": dict(wishes.settings)},
+        "wishes": wished(wishes),
         "reasons": [dataclasses.asdict(reason) for reason in reasons],
         "network": plan.network.name,
         "params": counted.params_with_heads,
@@ -84,6 +84,11 @@ def resolve(
         "machine": f"{platform.system()} {platform.machine()}, {processor()}",
         "result": None,
     }
+
+
+def wished(wishes: Wishes) -> dict[str, Any]:
+    """What was asked for, as run.json keeps it."""
+    return {**dataclasses.asdict(wishes), "settings": dict(wishes.settings)}
 
 
 FLAGS = {"from_run": "from"}

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
+import signal
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import groupby
 from pathlib import Path
 from statistics import fmean, stdev
 
+import torch
+
+from goingdeeper import catalogue
 from goingdeeper.data.pictures import cpus
-from goingdeeper.errors import GoingDeeperError, Interrupted, UsageError
+from goingdeeper.errors import DataError, GoingDeeperError, Interrupted, RunFolderError, UsageError
 from goingdeeper.runs.folder import RunFolder
+from goingdeeper.runs.listing import list_runs
 from goingdeeper.stopping import stop_requests
 from goingdeeper.training.children import Child, start
 from goingdeeper.training.events import Events
+from goingdeeper.training.place import RUNS
 from goingdeeper.training.plan import Wishes, choose_device
-from goingdeeper.training.record import command
+from goingdeeper.training.record import command, wished
 
 ON_A_GPU = 4
 """Runs at a time on a GPU; a captured step of a small net leaves most of it idle."""
@@ -74,6 +81,9 @@ def siblings(
         for value in values:
             if values.count(value) > 1:
                 raise UsageError(f"{what} {value} is named twice")
+    for model in models:
+        if model is not None:
+            catalogue.network(model)  # an unknown one is refused before the others train
     return found
 
 
@@ -81,13 +91,15 @@ def train_siblings(runs: Sequence[Sibling], events: Sequence[Events], jobs: int 
     """Trains them all, `jobs` at a time (as many as there are processors), and notes how each one ended.
 
     Each is what it would be alone with as many threads: processors / jobs. A problem of one leaves the others
-    alone. Raises Interrupted after Ctrl-C or SIGTERM, with everything that was finished saved.
+    alone. Where they were interrupted before, those that are finished are kept, and the others go on. Raises
+    Interrupted after Ctrl-C or SIGTERM, with everything that was finished saved.
     """
     if any(run.wishes.devices > 1 for run in runs) or "WORLD_SIZE" in os.environ:
         raise UsageError("several processes share the batches of one run; give one seed and one network")
     device = choose_device(runs[0].wishes.device).value
     at_once = min(len(runs), jobs or (cpus() if device == "cpu" else ON_A_GPU))
-    threads = max(1, cpus() // at_once)
+    threads = min(torch.get_num_threads(), max(1, cpus() // at_once))
+    _take_finished(runs, events)
     asked = False
     with stop_requests() as stop:
         while not all(run.ended for run in runs):
@@ -103,10 +115,10 @@ def train_siblings(runs: Sequence[Sibling], events: Sequence[Events], jobs: int 
                 asked = True
                 for run in runs:
                     if run.child and not run.ended:
-                        run.child.signal(stop.signal or 0)
+                        run.child.signal(stop.signal or signal.SIGINT)
             time.sleep(0.02)
     if stop and not all(run.folder for run in runs):
-        raise Interrupted(_left(runs), stop.signal or 2)
+        raise Interrupted(_left(runs, jobs), stop.signal or signal.SIGINT)
 
 
 def raise_problems(runs: Sequence[Sibling]) -> None:
@@ -124,17 +136,33 @@ def raise_problems(runs: Sequence[Sibling]) -> None:
     raise error from problem
 
 
-def _left(runs: Sequence[Sibling]) -> str:
+def _take_finished(runs: Sequence[Sibling], events: Sequence[Events]) -> None:
+    """Ends those that are finished already: in their own folders, or in runs/ where another is unfinished."""
+    found: dict[str, list[tuple[RunFolder, str]]] = {}
+    for run in runs:
+        for folder in [RunFolder(run.out)] if run.out else list_runs(RUNS) if RUNS.is_dir() else []:
+            with suppress(DataError, RunFolderError):
+                record = folder.run()
+                if record.get("wishes") == json.loads(json.dumps(wished(run.wishes))):
+                    found.setdefault(run.name, []).append((folder, str(record.get("status"))))
+    begun = any(status != "finished" for own in found.values() for _, status in own)
+    for run, own in zip(runs, events, strict=True):
+        finished = [folder for folder, status in found.get(run.name, []) if status == "finished"]
+        if finished and (run.out or begun):
+            run.folder = finished[0]
+            own.note(f"finished before, in {run.folder.path}")
+
+
+def _left(runs: Sequence[Sibling], jobs: int | None) -> str:
     """What an interruption has left, and how to go on."""
-    open_runs = [run for run in runs if not run.folder]
-    words = []
-    for model, group in groupby(open_runs, key=lambda run: run.wishes.model):
-        seeds = ",".join(str(run.wishes.seed) for run in group)
-        plain = command(replace(open_runs[0].wishes, model=model, seed=0))
-        out = f" --out {shlex.quote(str(runs[0].out.parent))}" if runs[0].out else ""
-        words.append(f"{plain} --seed {seeds}{out}")
-    done = len(runs) - len(open_runs)
-    return f"interrupted; {done} of {len(runs)} runs are finished. Go on with: {' && '.join(words)}"
+    models = list(dict.fromkeys(run.wishes.model for run in runs if run.wishes.model))
+    words = [command(replace(runs[0].wishes, model=None, seed=0))]
+    words += [f"--model {','.join(models)}"] if models else []
+    words += [f"--seed {','.join(str(seed) for seed in dict.fromkeys(run.wishes.seed for run in runs))}"]
+    words += [f"--jobs {jobs}"] if jobs else []
+    words += [f"--out {shlex.quote(str(runs[0].out.parent))}"] if runs[0].out else []
+    done = sum(1 for run in runs if run.folder)
+    return f"interrupted; {done} of {len(runs)} runs are finished. Go on with: {' '.join(words)}"
 
 
 @dataclass(frozen=True)

@@ -126,6 +126,8 @@ def _opener(root: Path) -> Opener:
             raise DataError(
                 f"{root} is compressed, and is not read; unpack it, a .tar.gz to a .tar or a folder"
             )
+        if root.suffix.lower() in folder.SUFFIXES:
+            raise DataError(f"{root} is one image; `deeper predict` names it, other verbs take {_HELP}")
         raise DataError(f"{root} is a file of no kind that is known; give {_HELP}")
     if not stat.S_ISDIR(mode):
         raise DataError(f"{root} is neither a folder nor a regular file; give {_HELP}")

@@ -132,7 +132,7 @@ def messy(here, pets):
         (["texts"], 3, ["texts holds no images", "one folder a class"]),
         (["loose"], 3, ["loose", "none in a class folder", "one folder a class"]),
         (["one"], 3, ["one holds one class, 'cat'", "at least two"]),
-        (["a.png"], 3, ["a.png is a file", "give a folder"]),
+        (["a.png"], 3, ["a.png is one image", "`deeper predict` names it"]),
         (["pets", "--model", "resnt-18-b"], 2, ["'resnt-18-b'", "did you mean resnet-18-b", "`deeper list`"]),
         (["pets", "--recipe", "scratsh"], 2, ["'scratsh'", "did you mean scratch"]),
         (["pets", "--model", "googlenet", "--size", "30"], 2, ["googlenet", "30x30", "31x31 without"]),

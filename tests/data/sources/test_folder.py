@@ -297,7 +297,7 @@ def test_a_missing_folder_or_a_file_in_its_place(tmp_path):
     with pytest.raises(DataError, match=f"there is no file or folder {tmp_path}/no; give a folder"):
         open_source(tmp_path / "no")
     (tmp_path / "a.jpg").write_bytes(b"x")
-    with pytest.raises(DataError, match=r"a\.jpg is a file of no kind that is known; give a folder"):
+    with pytest.raises(DataError, match=r"a\.jpg is one image; `deeper predict` names it"):
         open_source(tmp_path / "a.jpg")
     with pytest.raises(DataError, match=r"a\.jpg/b cannot be opened: Not a directory"):
         open_source(tmp_path / "a.jpg" / "b")

@@ -210,7 +210,7 @@ def test_numbers_as_class_names_are_warned_about_once(picture_folder, tmp_path):
 @pytest.mark.parametrize(
     ("name", "what"),
     [
-        ("a.jpg", "is a file of no kind that is known; give a folder"),
+        ("a.jpg", "is one image; `deeper predict` names it"),
         ("a.tar.gz", "a.tar.gz is compressed, and is not read; unpack it"),
         ("a.ZIP", "a.ZIP is compressed, and is not read; unpack it"),
         ("a.csv", "a.csv holds no images"),

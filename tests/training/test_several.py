@@ -88,7 +88,10 @@ def test_after_an_interruption_the_command_that_is_named_goes_on(
     train_siblings(again, heard)
     assert again[0].folder.path.resolve() == runs[0].folder.path.resolve()
     assert heard[0].notes == [f"finished before, in {again[0].folder.path}"]
-    assert begun < {path.name for path in here.glob("all/*" if out else "runs/*")}
+    assert again[0].child is None  # it is not trained again
+    made = {path.name for path in here.glob("all/*" if out else "runs/*")}
+    assert begun < made
+    assert len(made) == 3
     alone = train(replace(wishes, model=NETWORK, seed=1), here / "alone")
     assert outcome(again[1].folder.path) == outcome(alone.path)
 

@@ -51,7 +51,8 @@ def shared(work: Work, devices: int) -> Iterator[Part]:
     try:
         ears = [ear for _, ear in running]
         while ears:
-            for ear in [ear for ear in ears if ear in wait(ears)]:
+            ready = wait(ears)
+            for ear in [ear for ear in ears if ear in ready]:
                 try:
                     told = ear.recv()
                 except EOFError:

@@ -105,7 +105,7 @@ def train_siblings(runs: Sequence[Sibling], events: Sequence[Events], jobs: int 
         while not all(run.ended for run in runs):
             working = sum(1 for run in runs if run.child and not run.ended)
             for run in runs:
-                if run.child is None and working < at_once and not stop:
+                if run.child is None and not run.ended and working < at_once and not stop:
                     run.child, working = start(run.wishes, run.out, threads), working + 1
             for run, own in zip(runs, events, strict=True):
                 run.look(own)

@@ -10,6 +10,7 @@ from goingdeeper.checks.collection import collect
 from goingdeeper.checks.health import mode
 from goingdeeper.checks.scan import scan
 from goingdeeper.data.decode import Header, header
+from goingdeeper.data.store import Form, prepare
 
 
 @pytest.fixture(scope="module")
@@ -103,3 +104,12 @@ def test_deep_colour_is_told_and_nonsense_has_no_header():
     found = header(png)
     assert found is not None and found.deep and mode(found) == "16-bit RGB"
     assert header(b"<html>") is None and header(b"") is None
+
+
+def test_alike_in_a_store_is_what_was_alike_before_it_was_made(flawed, seen, tmp_path):
+    """A low quality changes every pixel; hashes and thumbnails are those of the photographs."""
+    source = collect(flawed).source
+    prepare(source, tmp_path / "store", Form(side=16, quality=5), bad_share=1)
+    stored = scan(collect(tmp_path / "store").source)
+    assert stored.digests == seen.digests
+    assert {stored.looks[path].width for path in stored.looks} != {look.width for look in seen.looks.values()}

@@ -122,6 +122,7 @@ def test_what_a_check_lists_is_left_out_of_a_store_or_of_training_from_one(deepe
     [
         (("photos",), 2, "give -o STORE"),
         (("photos", "-o", "store", "--verify"), 2, "give -o STORE"),
+        (("store", "--verify", "--bad-share", "0.5"), 2, "leave out --bad-share"),
         (("photos", "-o", "store", "--raw", "--quality", "80"), 2, "leave out --quality"),
         (("photos", "-o", "store", "--quality", "101"), 2, "quality"),
         (("photos", "-o", "store", "--side", "0"), 2, "side"),

@@ -22,8 +22,8 @@ EMPTY = 4.0
 class Look:
     """One image: hash and size of its pixels, and what its file's header says; None where there is no file.
 
-    deviation: standard deviation of the channel that varies most. seconds: of a processor, to read and
-    decode.
+    digest: of a prepared store's images, that of the original. deviation: standard deviation of the channel
+    that varies most. seconds: of a processor, to read and decode.
     """
 
     digest: str
@@ -71,6 +71,8 @@ def scan(source: Source, progress: Callable[[int, int], None] | None = None) -> 
 
 
 def _looks(source: Source) -> Iterator[tuple[Item, tuple[Look, Pixels | None] | str]]:
+    originals = source.originals
+
     def look(item: Item) -> tuple[Look, Pixels | None] | str:
         start = time.thread_time()
         try:
@@ -88,7 +90,11 @@ def _looks(source: Source) -> Iterator[tuple[Item, tuple[Look, Pixels | None] | 
         if deviation < EMPTY:
             deviation = _deviation(pixels)
         height, width = pixels.shape[:2]
-        return Look(pixels_digest(pixels), width, height, deviation, says, seconds), sample
+        if originals:  # alike are the images that a split would keep together
+            digest, sample = originals.digest(item.path), originals.thumbnail(item.path)
+        else:
+            digest = pixels_digest(pixels)
+        return Look(digest, width, height, deviation, says, seconds), sample
 
     return in_order(source.items, look)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from goingdeeper.cli import Terminated, show_json
 from goingdeeper.errors import DataError, Interrupted, UsageError
@@ -45,7 +46,9 @@ if TYPE_CHECKING:
 @click.option("--exclude", metavar="LIST", help="Images to leave out, as `deeper check --out` lists them.")
 @click.option("--verify", is_flag=True, help="Compare every byte of the store IMAGES with its sha256.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.pass_context
 def prepare_command(
+    ctx: click.Context,
     images: str,
     out: Path | None,
     side: int,
@@ -70,6 +73,13 @@ def prepare_command(
 
     if verify == (out is not None):
         raise UsageError("give -o STORE for the store to write, or --verify and the store to check")
+    given = [
+        name
+        for name in ("side", "quality", "raw", "bad_share", "exclude")
+        if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    ]
+    if verify and given:
+        raise UsageError(f"--verify takes the store alone; leave out --{given[0].replace('_', '-')}")
     if raw and quality is not None:
         raise UsageError("--raw keeps no JPEGs; leave out --quality")
     watch = Watch()

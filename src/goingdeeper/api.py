@@ -47,15 +47,20 @@ class Run:
     model: Model = field(repr=False)
 
     def predict(
-        self, images: PathLike | Picture | Iterable[PathLike | Picture], *, top: int = 5
+        self,
+        images: PathLike | Picture | Iterable[PathLike | Picture],
+        *,
+        top: int = 5,
+        threshold: float = 0.0,
     ) -> list[Answer]:
         """The likeliest classes of images: a path, a folder, any other source, a PIL image, an array of RGB
         bytes, or several.
 
-        Raises DataError, naming the file, for an image that cannot be read.
+        threshold: an answer with a lower probability is not `accepted`. Raises DataError, naming the file,
+        for an image that cannot be read.
         """
         answers = []
-        for answer in _predict(self.model, _expanded(images), top=top):
+        for answer in _predict(self.model, _expanded(images), top=top, threshold=threshold):
             if isinstance(answer, Failure):
                 raise DataError(answer.problem)
             answers.append(answer)

@@ -90,7 +90,7 @@ def test_evaluate_says_more_where_classes_are_uneven(deeper, run, pets, here):
 
 def test_none_of_these(deeper, run, pets):
     said = deeper("evaluate", run, pets, "--none-of-these", "10")
-    words, others = said.out.splitlines()[-2:]
+    words, others = said.out.splitlines()[-3:-1]
     found = answer(deeper("evaluate", run, pets, "--none-of-these", "10", "--json"))["none_of_these"]
     plain = answer(deeper("evaluate", run, pets, "--json"))
     assert "none_of_these" not in plain
@@ -451,3 +451,25 @@ def test_the_state_of_torch_stays(deeper, run, pets):
     after = torch.get_rng_state(), torch.get_num_threads(), torch.is_grad_enabled(), threading.active_count()
     assert torch.equal(before[0], after[0])
     assert before[1:] == after[1:]
+
+
+def test_none_of_these_is_chosen_and_used(deeper, run, pets):
+    """Of the images that were right, those below the printed threshold are as many as were said."""
+    said = deeper("evaluate", run, pets, "--none-of-these", 20)
+    assert said.status == 0
+    rejected = int(re.search(r"rejects (\d+) of \d+ right answers", said.out)[1])
+    accepted = int(re.search(r"accepts (\d+) of 36", said.out)[1])
+    threshold = re.fullmatch(
+        r"next:  deeper predict \S+ IMAGE --threshold (0\.\d{6})", said.out.splitlines()[-1]
+    )[1]
+    found = answer(deeper("predict", run, pets, "--threshold", threshold, "--json"))["predictions"]
+    kept = [one for one in found if not one["none_of_these"]]
+    assert 0 < rejected and len(kept) == accepted < 36
+    assert all(
+        (one["top"][0]["probability"] >= float(threshold)) is not one["none_of_these"] for one in found
+    )
+    lines = deeper("predict", run, pets, "--threshold", threshold).out.splitlines()
+    assert sum("  none of these   (" in line for line in lines) == 36 - accepted
+    assert "none_of_these" not in answer(deeper("predict", run, pets, "--json"))["predictions"][0]
+    assert "threshold" in deeper("predict", run, pets, "--threshold", 2).refusal(2)
+    assert "next:" not in deeper("evaluate", run, pets, "--none-of-these", 20, "--protocol", "10crop").out

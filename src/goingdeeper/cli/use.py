@@ -15,8 +15,16 @@ from goingdeeper.errors import DataError, GoingDeeperError, shown
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("images", nargs=-1, required=True)
 @click.option("--top", type=click.IntRange(1), default=3, show_default=True, help="Classes an image.")
+@click.option(
+    "--threshold",
+    type=click.FloatRange(0, 1),
+    metavar="PROBABILITY",
+    help="Answer 'none of these' below it; `deeper evaluate RUN --none-of-these 5` chooses one.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def predict_command(run: Path, images: tuple[str, ...], top: int, as_json: bool) -> None:
+def predict_command(
+    run: Path, images: tuple[str, ...], top: int, threshold: float | None, as_json: bool
+) -> None:
     """Name the likeliest classes of IMAGES with a trained RUN.
 
     Files and folders of images, and all that `deeper train` takes: stores, lists, tar shards, HDF5, Parquet,
@@ -35,7 +43,7 @@ def predict_command(run: Path, images: tuple[str, ...], top: int, as_json: bool)
     watch = Watch()
     try:
         with kept_heap():
-            for answer in predict(model, paths, top=top):
+            for answer in predict(model, paths, top=top, threshold=threshold or 0.0):
                 if isinstance(answer, Failure):
                     failed.append(answer)
                     continue
@@ -44,13 +52,18 @@ def predict_command(run: Path, images: tuple[str, ...], top: int, as_json: bool)
                     watch.reading(len(answers) + len(failed), len(paths))
                 else:
                     likely = "   ".join(f"{name}: {100 * p:.1f} %" for name, p in answer.top)
+                    likely = likely if answer.accepted else f"none of these   ({likely})"
                     click.echo(f"{shown(answer.path):<{min(wide, 60)}}  {likely}")
     finally:
         watch.close()
     if as_json:
         show_json({
             "predictions": [
-                {"path": answer.path, "top": [{"class": name, "probability": p} for name, p in answer.top]}
+                {
+                    "path": answer.path,
+                    "top": [{"class": name, "probability": p} for name, p in answer.top],
+                    **({} if threshold is None else {"none_of_these": not answer.accepted}),
+                }
                 for answer in answers
             ],
             "failed": [asdict(failure) for failure in failed],

@@ -29,10 +29,14 @@ LISTS, ARCHIVES = listing.SUFFIXES, (*shards.SUFFIXES, *hdf5.SUFFIXES, *parquet.
 
 @dataclass(frozen=True)
 class Answer:
-    """The likeliest classes of one image, best first, with their probabilities (0 to 1)."""
+    """The likeliest classes of one image, best first, with their probabilities (0 to 1).
+
+    accepted: False where the first of them is below the threshold that was asked for: none of the classes.
+    """
 
     path: str
     top: tuple[tuple[str, float], ...]
+    accepted: bool = True
 
 
 @dataclass(frozen=True)
@@ -56,19 +60,23 @@ def predict(
     images: Iterable[str | os.PathLike[str] | Held | Pixels | Image.Image],
     *,
     top: int = 5,
+    threshold: float = 0.0,
     progress: Callable[[int], None] | None = None,
 ) -> Iterator[Answer | Failure]:
     """One answer an image, in order; an image that cannot be read gives a Failure and the rest go on.
 
-    images: paths, PIL images, arrays of (height, width, 3) RGB bytes, or what `expand` gives. Raises
-    UsageError where `top` is under 1, StoreError where a prepared store has changed since it was made.
+    images: paths, PIL images, arrays of (height, width, 3) RGB bytes, or what `expand` gives. threshold: the
+    least probability with which the likeliest class is accepted. Raises UsageError where `top` is under 1 or
+    the threshold no probability, StoreError where a prepared store has changed since it was made.
     """
     if top < 1:
         raise UsageError(f"the {top} likeliest classes; at least 1 is needed")
+    if not 0 <= threshold <= 1:
+        raise UsageError(f"a threshold of {threshold:g} is no probability; give one from 0 to 1")
     waiting = iter(images)
     done = 0
     while part := list(islice(waiting, BATCH)):
-        yield from _answers(model, part, top, done)
+        yield from _answers(model, part, top, threshold, done)
         done += len(part)
         if progress:
             progress(done)
@@ -112,7 +120,11 @@ def _held(location: str, folder: bool) -> list[Held]:
 
 
 def _answers(
-    model: Model, part: Sequence[str | os.PathLike[str] | Held | Pixels | Image.Image], top: int, first: int
+    model: Model,
+    part: Sequence[str | os.PathLike[str] | Held | Pixels | Image.Image],
+    top: int,
+    threshold: float,
+    first: int,
 ) -> list[Answer | Failure]:
     size = model.preprocessing.size
     fitted: list[Pixels] = []
@@ -142,7 +154,8 @@ def _answers(
             answers.append(slot)
         else:
             pairs = zip(numbers[slot].tolist(), values[slot].tolist(), strict=True)
-            answers.append(Answer(name, tuple((model.classes[n], p) for n, p in pairs)))
+            chosen = tuple((model.classes[n], p) for n, p in pairs)
+            answers.append(Answer(name, chosen, chosen[0][1] >= threshold))
     return answers
 
 

@@ -97,7 +97,7 @@ def test_what_is_printed_next_works(deeper, here, pets):
     predict, evaluate = (shlex.split(line)[-3:-1] for line in said.out.splitlines()[-2:])
     assert deeper(*predict, pets / "cat" / "00.png").status == 0
     assert deeper(*evaluate, pets).status == 0
-    assert deeper("runs").out.count("\n") == 1
+    assert deeper("runs").out.count("\n") == 1 and "  seed 0  " in deeper("runs").out
 
 
 def test_the_embedded_digits(deeper, here):

@@ -93,6 +93,7 @@ def runs_command(folder: str, as_json: bool) -> None:
                 "network": run["network"],
                 "recipe": run["recipe"]["name"],
                 "data": run["data"]["name"],
+                "seed": run.get("seed"),
                 "status": status(found, run),
                 "val_error": result.get("top1_error"),
                 "interval_95": result.get("interval_95"),
@@ -111,4 +112,4 @@ def runs_command(folder: str, as_json: bool) -> None:
     for row in rows:
         error = f"{row['val_error']:.2f} %" if row["val_error"] is not None else row["status"]
         names = "  ".join(row[part].ljust(wide[part]) for part in wide)
-        click.echo(f"{error:>11}  {names}  {row['run']}")
+        click.echo(f"{error:>11}  {names}  seed {row['seed']}  {row['run']}")

@@ -200,7 +200,7 @@ def test_every_field_of_every_record_is_checked() -> None:
     kinds = (*LEAVES, BatchNorm, PReLU, Maxout, Draw, Start, Initialisation)
     right = {
         "filters": 8, "kernel": 3, "bins": 2, "features": 8, "rate": 0.5, "distribution": "normal",
-        "gain": 1.0,
+        "gain": 1.0, "first": 0, "channels": 2,
     }  # fmt: skip
     for kind in kinds:
         names = [field.name for field in dataclasses.fields(kind)]

@@ -11,6 +11,7 @@ from goingdeeper.layers import (
     LRN,
     AdaptiveAvgPool,
     AvgPool,
+    Bias,
     Concat,
     Conv,
     Dropout,
@@ -20,6 +21,7 @@ from goingdeeper.layers import (
     Linear,
     MaxPool,
     Pair,
+    Slice,
     SpatialPyramid,
     Width,
     ZeroPad,
@@ -96,6 +98,13 @@ def leaf(layer: Layer, path: str, flow: Flow, classes: int) -> Flow:
             return Flow((channels * sum(n * n for n in bins),), field.through(window, (1, 1)))
         case LRN():
             return flow
+        case Bias():
+            return flow
+        case Slice():
+            if layer.first + layer.channels > channels:
+                last = layer.first + layer.channels
+                raise ShapeError(f"{path} takes channels {layer.first} to {last}; it is given {channels}")
+            return Flow((layer.channels, height, wide), field)
         case ZeroPad():
             if layer.filters < channels:
                 raise ShapeError(

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 
 from goingdeeper.catalogue import described
-from goingdeeper.layers import Conv, Linear, Network, PReLU, pair, pieces
+from goingdeeper.layers import Bias, Conv, Linear, Network, PReLU, pair, pieces
 from goingdeeper.trace import Step, trace
 
 
@@ -80,6 +80,8 @@ def counts(step: Step) -> Counts:
         case Linear():
             outputs = out[0] * pieces(layer)
             weights, norm, positions = math.prod(step.shape_in) * outputs, 0, 1
+        case Bias():
+            return Counts(biases=out[0], activations=values)
         case _:
             return Counts(activations=values if step.leaf else 0)
     slopes = (1 if layer.act.shared else out[0]) if isinstance(layer.act, PReLU) else 0

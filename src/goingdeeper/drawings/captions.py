@@ -20,6 +20,7 @@ from goingdeeper.layers import (
     Pair,
     ReLU,
     Residual,
+    Slice,
     SpatialPyramid,
     ZeroPad,
     pair,
@@ -62,6 +63,8 @@ def label(step: Step, *, stacked: bool = False) -> tuple[str, ...]:
             parts = ["zero-pad", str(layer.filters), *_stride(layer)]
         case LRN():
             parts = ["LRN"]
+        case Slice():
+            parts = ["channels", f"{layer.first} to {layer.first + layer.channels}"]
         case _:
             parts = [type(layer).__name__.lower()]
     if stacked and len(parts) > 1:

@@ -7,7 +7,7 @@ from typing import Final, Literal, TypeAlias
 
 from goingdeeper.errors import DescriptionError
 from goingdeeper.layers.checks import typed, within
-from goingdeeper.layers.parts import RELU, Activation, BatchNorm, Maxout
+from goingdeeper.layers.parts import RELU, Activation, BatchNorm, Maxout, ReLU
 
 CLASSES: Final = "classes"
 """Stands for the network's class count wherever a width is written."""
@@ -169,14 +169,44 @@ class ZeroPad:
         within(self, 1, "filters", "stride")
 
 
+@dataclass(frozen=True)
+class Slice:
+    """Channels `first` to `first + channels` of a map, then `act`.
+
+    A branch's part of a convolution that was merged from those of several branches.
+    """
+
+    first: int
+    channels: int
+    act: ReLU | None = None
+
+    def __post_init__(self) -> None:
+        typed(self)
+        within(self, 0, "first")
+        within(self, 1, "channels")
+
+
+@dataclass(frozen=True)
+class Bias:
+    """Adds a learned number to each channel, then `act`.
+
+    What stays behind an average pool that has changed places with the convolution behind it.
+    """
+
+    act: ReLU | None = RELU
+
+    def __post_init__(self) -> None:
+        typed(self)
+
+
 Leaf: TypeAlias = (
     Conv | MaxPool | AvgPool | GlobalAvgPool | AdaptiveAvgPool | SpatialPyramid
-    | LRN | Linear | Dropout | Identity | ZeroPad
+    | LRN | Linear | Dropout | Identity | ZeroPad | Slice | Bias
 )  # fmt: skip
 
 LEAVES: Final = (
     Conv, MaxPool, AvgPool, GlobalAvgPool, AdaptiveAvgPool, SpatialPyramid,
-    LRN, Linear, Dropout, Identity, ZeroPad,
+    LRN, Linear, Dropout, Identity, ZeroPad, Slice, Bias,
 )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from goingdeeper.layers import (
     LRN,
     AdaptiveAvgPool,
     AvgPool,
+    Bias,
     Chain,
     Concat,
     Conv,
@@ -31,6 +32,7 @@ from goingdeeper.layers import (
     Named,
     Network,
     Residual,
+    Slice,
     SpatialPyramid,
     ZeroPad,
     children,
@@ -196,6 +198,10 @@ def _module(layer: Layer, path: str, steps: dict[str, Step], network: Network) -
             missing = layer.filters - shape[0]
             before = missing // 2 if layer.side == "both" else 0
             return m.ZeroPadShortcut(layer.stride, before, missing - before)
+        case Slice():
+            return m.ChannelSlice(layer)
+        case Bias():
+            return m.ChannelBias(layer, shape[0])
         case Chain():
             return Composite(_parts(layer.layers, below, steps, network))
         case Concat():

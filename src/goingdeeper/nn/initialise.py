@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 import torch
 from torch import Tensor, nn
 
-from goingdeeper.layers import CLASSES, Conv, Draw, Initialisation, Linear, Network, PReLU, Start
+from goingdeeper.layers import CLASSES, Bias, Conv, Draw, Initialisation, Linear, Network, PReLU, Start
 from goingdeeper.trace import trace
 
 
@@ -19,6 +19,8 @@ def initialise(net: nn.Module, network: Network, generator: torch.Generator) -> 
     """
     for step in trace(network):
         layer = step.layer
+        if isinstance(layer, Bias):
+            nn.init.zeros_(net.get_parameter(f"{step.path}.bias"))
         if not isinstance(layer, Conv | Linear):
             continue
         unit = net.get_submodule(step.path)

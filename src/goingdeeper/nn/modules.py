@@ -10,6 +10,7 @@ from goingdeeper.layers import (
     Activation,
     AvgPool,
     BatchNorm,
+    Bias,
     Conv,
     Linear,
     Maxout,
@@ -17,6 +18,7 @@ from goingdeeper.layers import (
     PReLU,
     ReLU,
     Sigmoid,
+    Slice,
     pair,
     pieces,
     sides,
@@ -207,3 +209,28 @@ class ZeroPadShortcut(nn.Module):
 
     def extra_repr(self) -> str:
         return f"stride={self.stride}, before={self.before}, after={self.after}"
+
+
+class ChannelSlice(nn.Module):
+    """Some of the channels, then ReLU if there is one."""
+
+    def __init__(self, layer: Slice) -> None:
+        super().__init__()
+        self.first, self.channels, self.relu = layer.first, layer.channels, layer.act is not None
+
+    def forward(self, x: Tensor) -> Tensor:
+        part = x.narrow(1, self.first, self.channels)
+        return F.relu(part) if self.relu else part  # not in place: other branches read the same map
+
+
+class ChannelBias(nn.Module):
+    """A number added to each channel, then ReLU if there is one."""
+
+    def __init__(self, layer: Bias, channels: int) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.relu = layer.act is not None
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = x + self.bias[:, None, None]
+        return F.relu(y, inplace=True) if self.relu else y

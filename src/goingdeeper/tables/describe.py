@@ -10,6 +10,7 @@ from goingdeeper.layers import (
     LRN,
     AdaptiveAvgPool,
     AvgPool,
+    Bias,
     Chain,
     Concat,
     Conv,
@@ -23,6 +24,7 @@ from goingdeeper.layers import (
     MaxPool,
     Named,
     Residual,
+    Slice,
     SpatialPyramid,
     ZeroPad,
     children,
@@ -139,6 +141,10 @@ def _plainly(layer: Layer, stride: bool = True) -> str:
             return "identity"
         case ZeroPad():
             return f"zero-padding to {layer.filters}" + (f" /{layer.stride}" if layer.stride > 1 else "")
+        case Slice():
+            return f"channels {layer.first} to {layer.first + layer.channels}"
+        case Bias():
+            return "bias"
         case Chain():
             return " -> ".join(_plainly(inner, stride) for _, inner in layer.layers)
         case Concat():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from goingdeeper.layers import Activation, Conv, Layer, Linear, Maxout, PReLU, ReLU, Sigmoid
+from goingdeeper.layers import Activation, Bias, Conv, Layer, Linear, Maxout, PReLU, ReLU, Sigmoid, Slice
 from goingdeeper.trace import Step
 
 
@@ -25,6 +25,8 @@ def activation(act: Activation | None) -> str:
 
 def extras(layer: Layer) -> str:
     """What comes with a layer: its bias or batch norm, and its activation."""
+    if isinstance(layer, Slice | Bias):
+        return activation(layer.act)
     if not isinstance(layer, Conv | Linear):
         return ""
     norm = "batch norm" if isinstance(layer, Conv) and layer.norm else ""

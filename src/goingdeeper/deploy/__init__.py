@@ -1,0 +1,1 @@
+"""From a trained network to the fastest form that computes the same."""

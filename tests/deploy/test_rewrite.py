@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
-from torch import nn
 
 from goingdeeper import catalogue
 from goingdeeper.deploy import rewrite as r
@@ -26,28 +25,11 @@ from goingdeeper.layers import (
     Residual,
     Slice,
 )
-from goingdeeper.nn.build import Net, build
+from goingdeeper.nn.build import Net
 from goingdeeper.trace import trace
 
 SMALL = [name for name in catalogue.names() if "1202" not in name]
 SLOW = [name for name in SMALL if name.startswith(("vgg", "prelu", "alexnet", "googlenet-naive"))]
-
-
-def trained(network, seed=0):
-    """A network whose norms and biases are those of no fresh one."""
-    net = build(network, seed=seed)
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for module in net.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.running_mean.normal_(0, 0.1, generator=generator)
-                module.running_var.uniform_(0.5, 2, generator=generator)
-                module.bias.normal_(0, 0.1, generator=generator)
-                if module.weight is not None:
-                    module.weight.uniform_(0.5, 1.5, generator=generator)
-            elif isinstance(module, nn.Conv2d | nn.Linear) and module.bias is not None:
-                module.bias.uniform_(-0.1, 0.1, generator=generator)
-    return net.eval()
 
 
 def filled(network, state):
@@ -62,10 +44,13 @@ def logits(net, images):
         return net(images)
 
 
-def assert_same(network, rewrites=None, side=None, within=1e-5):
+@pytest.fixture
+def assert_same(trained):
+    return partial(_assert_same, trained)
+
+
+def _assert_same(trained, network, rewrites=None, within=1e-5):
     """The rewritten network with equal logits, to a part of the largest."""
-    if side:
-        network = replace(network, input=(network.input[0], side, side))
     net = trained(network)
     images = torch.randn(2, *network.input, generator=torch.Generator().manual_seed(1))
     made, state = r.rewritten(network, net.state_dict(), rewrites)
@@ -82,14 +67,9 @@ def kinds(network, kind):
 @pytest.mark.parametrize(
     "name", [n if n not in SLOW else pytest.param(n, marks=pytest.mark.slow) for n in SMALL]
 )
-def test_every_network_of_the_catalogue(name):
-    network = catalogue.network(name)
-    side = None
-    if not any(isinstance(layer, Linear) for _, layer in network.layers[:-1]):  # any size will do
-        side = 75 if name.startswith("inception") else min(network.input[1], 64)
-        network = replace(network, heads=())
-    made = assert_same(network, side=side, within=1e-4)  # over a hundred layers roundings add up
-    assert not made.heads and not kinds(made, Dropout)
+def test_every_network_of_the_catalogue(name, small, assert_same):
+    made = assert_same(small(name), within=1e-4)  # over a hundred layers roundings add up
+    assert not kinds(made, Dropout)
     assert all(step.layer.norm is None for step in kinds(made, Conv))
 
 
@@ -142,14 +122,14 @@ def block(count_padding, **pool):
 
 
 @pytest.mark.parametrize("count_padding", [True, False])
-def test_pools_and_projections_change_places_with_padding(count_padding):
+def test_pools_and_projections_change_places_with_padding(count_padding, assert_same):
     made = assert_same(block(count_padding))
     (pool,) = kinds(made, AvgPool)
     assert pool.shape_in[0] == 7  # and not 6
     assert len(kinds(made, Conv)) == 3 and len(kinds(made, Bias)) == 1
 
 
-def test_a_pool_with_a_stride_stays_where_it_is():
+def test_a_pool_with_a_stride_stays_where_it_is(assert_same):
     network = Network("strided", {
         "stem": Conv(6, 3, bias=True),
         "pool": Chain({"avg": AvgPool(3, stride=2), "proj": Conv(7, 1, bias=True)}),
@@ -159,7 +139,7 @@ def test_a_pool_with_a_stride_stays_where_it_is():
     assert pool.shape_in[0] == 6
 
 
-def test_what_is_not_alike_is_not_merged():
+def test_what_is_not_alike_is_not_merged(assert_same):
     """Another stride, a slope to be learned, groups, padding: each is left alone."""
     network = Network("unlike", {
         "stem": Conv(8, 3, bias=True),
@@ -176,7 +156,7 @@ def test_what_is_not_alike_is_not_merged():
     assert len(kinds(assert_same(network), Conv)) == len(kinds(network, Conv))
 
 
-def test_without_biases_and_with_activations_that_differ():
+def test_without_biases_and_with_activations_that_differ(assert_same):
     network = Network("bare", {
         "stem": Conv(8, 3),
         "mixed": Concat({"a": Conv(4, 1, act=None), "b": Conv(3, 1), "c": Conv(2, 1, bias=True)}),
@@ -187,13 +167,13 @@ def test_without_biases_and_with_activations_that_differ():
     assert conv == Conv(9, 1, bias=True, act=None)
 
 
-def test_one_rewrite_alone():
+def test_one_rewrite_alone(assert_same):
     made = assert_same(catalogue.network("cifar-resnet-20-b"), (r.fold_batch_norm,))
     assert len(kinds(made, Conv)) == len(kinds(catalogue.network("cifar-resnet-20-b"), Conv))
 
 
 @pytest.mark.parametrize(("padding", "left"), [(0, None), (1, (123.675, 116.28, 103.53))])
-def test_the_scale_goes_into_the_first_convolution(padding, left):
+def test_the_scale_goes_into_the_first_convolution(padding, left, trained):
     """The mean, in bytes, only where no padding is."""
     network = Network("scaled", {
         "inner": Chain({"conv": Conv(6, 3, padding=padding)}), "average": GlobalAvgPool(), "fc": Linear(5),

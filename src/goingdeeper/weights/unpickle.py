@@ -17,6 +17,7 @@ import re
 import sys
 import threading
 import zipfile
+from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -37,14 +38,14 @@ _BESIDE = re.compile(r"optim|sched|scaler|^amp$|callbacks|^loops$|hyper_paramete
 _HARMLESS = re.compile(
     r"argparse\.Namespace|types\.SimpleNamespace|functools\.partial|copyreg\._reconstructor|typing\.\w+|"
     r"uuid\.UUID|decimal\.Decimal|"
-    r"(__builtin__|builtins)\.(object|int|float|str|bool|list|tuple|dict|frozenset|range|slice)|"
+    r"builtins\.(object|int|float|str|bool|list|tuple|dict|frozenset|range|slice)|"
     r"(numpy|pathlib|datetime|omegaconf|pytorch_lightning|lightning|lightning_fabric|torch\.optim|"
     r"torch\.torch_version|torchvision\.transforms)\.[\w.]+"
 )
 _DICTS = re.compile(
     r"collections\.defaultdict|easydict\.EasyDict|yacs\.config\.CfgNode|munch\.Munch|addict\.addict\.Dict|"
     r"(pytorch_lightning|lightning|lightning_fabric)\.[\w.]*AttributeDict|"
-    r"mmengine\.config\.config\.ConfigDict|(__builtin__|builtins)\.dict"
+    r"mmengine\.config\.config\.ConfigDict|builtins\.dict"
 )
 _MODULES = ("torch.nn.modules.", "torch.nn.parallel.", "torch.jit.", "torch.fx.")
 
@@ -93,23 +94,25 @@ def main() -> int:
         limit(file.stat().st_size)
         with out:
             write(out, read(file, ema, torch), file.stat().st_size, torch)
-    except Refused as problem:
-        return _say("refused", str(problem))
-    except OSError as problem:
-        if problem.errno in (errno.ENOSPC, errno.EDQUOT):
-            return _say("room", "")
-        return _say("refused", f"cannot be read: {problem.strerror or problem}")
-    except MemoryError:
-        return _say("refused", _TOO_MUCH)
     except Exception as problem:  # a damaged pickle ends in nearly any of them
-        text = str(problem)
-        if "allocate memory" in text:
-            return _say("refused", _TOO_MUCH)
-        return _say("refused", f"is cut short or damaged ({_brief(problem)}); download or copy it again")
+        if isinstance(problem, OSError) and problem.errno in (errno.ENOSPC, errno.EDQUOT):
+            return _say("room", "")
+        return _say("refused", reason(problem))
     return 0
 
 
-_TOO_MUCH = "asks for more memory than its bytes can fill; it is refused"
+def reason(problem: Exception) -> str:
+    """What an exception says of the file, to be said after its name."""
+    if isinstance(problem, Refused):
+        return str(problem)
+    if isinstance(problem, OSError):
+        return f"cannot be read: {problem.strerror or problem}"
+    if isinstance(problem, MemoryError) or "allocate memory" in str(problem):
+        return "asks for more memory than its bytes can fill; it is refused"
+    lines = [line.strip() for line in str(problem).splitlines() if line.strip()]
+    said = lines[-2] if "Weights only load failed" in str(problem) and len(lines) > 1 else (lines or [""])[0]
+    brief = f"{type(problem).__name__}: {said}" if said else type(problem).__name__
+    return f"is cut short or damaged ({shown(brief, 120)}); download or copy it again"
 
 
 def _end_with_parent() -> None:
@@ -125,12 +128,6 @@ def _say(key: str, text: str) -> int:
     return REFUSED
 
 
-def _brief(problem: Exception) -> str:
-    lines = [line.strip() for line in str(problem).splitlines() if line.strip()]
-    text = lines[-2] if "Weights only load failed" in str(problem) and len(lines) > 1 else (lines or [""])[0]
-    return f"{type(problem).__name__}: {text}"[:160]
-
-
 def limit(size: int) -> None:
     """Holds this process to what a file of so many bytes can need, on systems that can."""
     try:
@@ -138,14 +135,17 @@ def limit(size: int) -> None:
     except ImportError:  # Windows; there the parent's clock alone ends it
         return
 
-    def hold(kind: int, most: int) -> None:
+    def hold(kind: int, most: int, spare: int = 0) -> None:
         hard = resource.getrlimit(kind)[1]
-        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        most, last = (
+            most if hard == resource.RLIM_INFINITY else min(most, hard) for most in (most, most + spare)
+        )
         with suppress(ValueError, OSError):
-            resource.setrlimit(kind, (most, most))
+            resource.setrlimit(kind, (most, last))
 
     used = resource.getrusage(resource.RUSAGE_SELF)
-    hold(resource.RLIMIT_CPU, math.ceil(used.ru_utime + used.ru_stime) + CPU_SECONDS + size // 20_000_000)
+    seconds = math.ceil(used.ru_utime + used.ru_stime) + CPU_SECONDS + size // 20_000_000
+    hold(resource.RLIMIT_CPU, seconds, spare=5)  # the first signal tells what it is for, the last does not
     hold(resource.RLIMIT_FSIZE, most_out(size) + (32 << 20))
     hold(resource.RLIMIT_CORE, 0)
     with suppress(OSError, ValueError):
@@ -194,7 +194,7 @@ def read(file: Path, ema: bool, torch: Any) -> Found:
             ) from None
         if re.search(r"Unsupported operand", str(problem)):
             raise Refused(
-                "holds a pickle that torch does not read safely (a protocol other than 2, or damage); save it "
+                "holds a pickle that torch does not read safely (not of protocol 2, or damaged); save it "
                 "as .safetensors, or with torch.save's own protocol"
             ) from None
         raise
@@ -238,7 +238,10 @@ def _asked(stream: IO[bytes]) -> Iterator[str]:
     texts = ["", ""]
     for operation, argument, _ in pickletools.genops(stream):
         if operation.name in ("GLOBAL", "INST"):
-            yield str(argument).replace(" ", ".")
+            module, _, name = str(argument).partition(" ")
+            # Protocol 2 has Python 2's names, such as __builtin__.dict, which torch turns into today's.
+            module, name = NAME_MAPPING.get((module, name), (IMPORT_MAPPING.get(module, module), name))
+            yield f"{module}.{name}"
         elif operation.name == "STACK_GLOBAL":
             yield ".".join(texts)
         elif isinstance(argument, str):
@@ -349,9 +352,9 @@ def write(stream: IO[bytes], found: Found, size: int, torch: Any) -> None:
             stream.write(b"\0" * (-length % 64))
 
 
-def shown(text: str) -> str:
+def shown(text: str, most: int = 80) -> str:
     """Text of the file in a message: what is not printable as backslash escapes, and not endless."""
-    text = text if len(text) <= 80 else text[:77] + "..."
+    text = text if len(text) <= most else text[: most - 3] + "..."
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 

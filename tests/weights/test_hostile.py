@@ -339,28 +339,25 @@ def damaged(content: bytes, random_numbers: random.Random) -> bytes:
 
 
 def test_damaged_files_give_weights_or_a_line(tmp_path, state):
-    """safetensors, HDF5 and Caffe's, which are read in this process."""
+    """safetensors and Caffe's, which are read in this process, and a few of Keras', which have one each."""
     save_file({key: value.contiguous() for key, value in state.items()}, tmp_path / "a.safetensors")
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file.attrs["layer_names"] = [b"conv1"]
         group = file.create_group("conv1")
         group.attrs["weight_names"] = [b"conv1/kernel:0"]
         group["conv1/kernel:0"] = np.ones((3, 3, 3, 4), np.float32)
-    layer = b"\n\x05conv1\x12\x0bConvolution" + b":\x16" + b"*\x10" + bytes(16) + b":\x02\n\x00"
+    layer = b"\n\x05conv1\x12\x0bConvolution" + b":\x17*\x10" + bytes(16) + b":\x03\n\x01\x04"
     (tmp_path / "a.caffemodel").write_bytes(b"\n\x04Name\xa2\x06" + bytes([len(layer)]) + layer)
-    check_all(tmp_path, ("a.safetensors", "a.h5", "a.caffemodel"), 150, read)
-
-
-def check_all(folder: Path, names: tuple[str, ...], count: int, take: Callable[[Path], Any]) -> None:
     numbers = random.Random(0)
-    for name in names:
-        content = (folder / name).read_bytes()
-        place = folder / f"damaged-{name}"
+    for name, count in (("a.safetensors", 300), ("a.caffemodel", 300), ("a.h5", 3)):
+        assert read(tmp_path / name).tensors
+        content = (tmp_path / name).read_bytes()
+        place = tmp_path / f"damaged-{name}"
         outcomes = set()
-        for _ in range(count):
-            place.write_bytes(damaged(content, numbers))
+        for number in range(count):
+            place.write_bytes(damaged(content, numbers) if number else content[: len(content) // 2])
             try:
-                take(place)
+                read(place)
                 outcomes.add("weights")
             except DataError as problem:
                 assert "\n" not in str(problem)
@@ -388,14 +385,14 @@ print(*status)
 
 @pytest.mark.slow
 def test_damaged_files_of_torch_give_weights_or_a_line(tmp_path, state):
-    """Two hundred files by the program, forked for each, so that torch is imported once."""
+    """Sixty files by the program, forked for each, so that torch is imported once."""
     numbers = random.Random(1)
     for zipped in (True, False):
         torch.save(
             {"state_dict": state, "epoch": 3}, tmp_path / "a.pt", _use_new_zipfile_serialization=zipped
         )
         content = (tmp_path / "a.pt").read_bytes()
-        for number in range(100):
+        for number in range(30):
             (tmp_path / f"{zipped}-{number:03}.pth").write_bytes(damaged(content, numbers))
     held = subprocess.Popen(["sleep", "600"], stdout=subprocess.PIPE)
     try:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from goingdeeper.names import keras, torchvision
+from goingdeeper.names import caffe, keras, torchvision
 from goingdeeper.names.naming import Entry, Naming, Place, Scale, entries
 
 __all__ = ["Entry", "Naming", "Place", "Scale", "entries", "namings"]
 
-FILES = (torchvision, keras)
+FILES = (torchvision, keras, caffe)
 
 
 def namings(library: str | None = None) -> list[Naming]:

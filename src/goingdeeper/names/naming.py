@@ -43,7 +43,7 @@ class Entry:
 class Place:
     """The layers that hold one unit's tensors: its convolution or fully connected layer, its batch norm.
 
-    scale: where gamma and beta stand in a layer of their own, as in Caffe.
+    scale: where gamma and beta stand in a layer of their own, as in Caffe; else they are the norm's.
     """
 
     main: str
@@ -156,6 +156,8 @@ def _norm(path: str, channels: int, gamma: bool, dialect: Dialect, place: Place)
     elif dialect == "keras":
         parts = ("gamma", "beta", "moving_mean", "moving_variance")
         names = [f"{place.norm}/{part}" for part in parts]
+    elif not place.scale:  # a fork's BN layer holds all four
+        names = [f"{place.norm}[{blob}]" for blob in range(4)]
     else:
         by = f"{place.norm}[2]"
         names = [f"{place.scale}[0]", f"{place.scale}[1]", f"{place.norm}[0]", f"{place.norm}[1]"]

@@ -7,16 +7,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from goingdeeper.layers import Conv, Linear, Network, pair, pieces
+from goingdeeper.layers import Conv, Linear, Network, PReLU, pair, pieces
 from goingdeeper.shapes import Shape, width
-from goingdeeper.trace import trace
+from goingdeeper.trace import Step, trace
 
-Form: TypeAlias = Literal["same", "hwio", "transposed", "hwc", "reversed", "hwio reversed", "divided"]
+Form: TypeAlias = Literal["same", "hwio", "transposed", "hwc", "map", "reversed", "hwio reversed", "divided"]
 """How their tensor differs from ours.
 
 same: not at all. hwio: a convolution as (height, width, in, out); ours is (out, in, height, width).
 transposed: a fully connected layer as (in, out). hwc: the same, of a map flattened as (height, width,
-channels). reversed: the input channels are blue, green, red. hwio reversed: both. divided: theirs is divided
+channels). map: a fully connected layer as a convolution over the whole map, (out, channels, height, width).
+reversed: the input channels are blue, green, red. hwio reversed: both. divided: theirs is divided
 by the one number of the tensor `by`, which is written as 1.
 """
 
@@ -43,12 +44,16 @@ class Entry:
 class Place:
     """The layers that hold one unit's tensors: its convolution or fully connected layer, its batch norm.
 
-    scale: where gamma and beta stand in a layer of their own, as in Caffe; else they are the norm's.
+    scale: where gamma and beta stand in a layer of their own, as in Caffe; else they are the norm's. act: its
+    activation, where that has weights. convolved: a fully connected layer that is kept as a convolution over
+    the whole map.
     """
 
     main: str
     norm: str = ""
     scale: str = ""
+    act: str = ""
+    convolved: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,12 +72,14 @@ class Scale:
 class Naming:
     """What one library calls one network.
 
-    library: `torchvision`, `timm`, `keras`, `caffe` or `cifar`. model: its own name for the network.
+    library: `torchvision`, `timm`, `keras`, `caffe`, `cifar`, `cadene` or, for our own keys, `goingdeeper`.
+    model: its own name for the network.
     network: the description exactly as that library computes it. nearest: the id in our catalogue that it is,
     or that it differs from by what `differs` says. places: our units' addresses and their layers.
     background: class 0 means none of the others, and is left out. bgr: the first convolution reads blue,
     green, red. optional: prefixes of our keys that a file may lack (auxiliary heads). beside: their keys,
-    or patterns, that hold nothing of ours.
+    or patterns, that hold nothing of ours. source: where the names are from, and what they were checked
+    against: a definition's logits, or lists of keys.
     """
 
     library: str
@@ -99,13 +106,16 @@ def entries(naming: Naming, network: Network | None = None) -> list[Entry]:
     places = naming.places(network)
     first = True
     found: list[Entry] = []
-    for step in trace(network):
-        if isinstance(step.layer, Conv | Linear):
-            place = places[step.path]
-            unit = _unit(step.path, step.layer, step.shape_in, network, place, naming, first)
-            found += unit
-            first = False
+    for step in units(network):
+        assert isinstance(step.layer, Conv | Linear)
+        found += _unit(step.path, step.layer, step.shape_in, network, places[step.path], naming, first)
+        first = False
     return found
+
+
+def units(network: Network) -> list[Step]:
+    """The convolutions and fully connected layers, in order, those of heads last."""
+    return [step for step in trace(network) if isinstance(step.layer, Conv | Linear)]
 
 
 def _unit(
@@ -131,6 +141,8 @@ def _unit(
                 f"{main}.weight", weight, (inputs, outputs),
                 "hwc" if spatial else "transposed", chw=shape if spatial else (),
             )  # fmt: skip
+        elif place.convolved:
+            made = Entry(f"{main}.weight", weight, (outputs, *(*shape, 1, 1)[:3]), "map")
         else:
             made = Entry(f"{main}.weight", weight, (outputs, inputs))
     found = [made]
@@ -138,6 +150,9 @@ def _unit(
         found.append(Entry(f"{main}.bias", bias, (outputs,)))
     if isinstance(layer, Conv) and layer.norm:
         found += _norm(f"{path}.norm", outputs, layer.norm.scale, naming.dialect, place)
+    if isinstance(layer.act, PReLU):
+        slopes = 1 if layer.act.shared else outputs
+        found.append(Entry(f"{path}.act.weight", f"{place.act}.weight", (slopes,)))
     return found
 
 

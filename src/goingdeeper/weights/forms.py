@@ -44,6 +44,8 @@ def _ours(entry: Entry, theirs: Mapping[str, Tensor]) -> Tensor:
         case "hwc":
             channels, height, width = entry.chw
             value = value.view(height, width, channels, -1).permute(3, 2, 0, 1).flatten(1)
+        case "map":
+            value = value.flatten(1)
         case "divided":
             by = theirs[entry.by]
             value = value / by if float(by) else torch.zeros_like(value)  # as Caffe has it
@@ -63,6 +65,8 @@ def _theirs(entry: Entry, value: Tensor) -> Tensor:
         case "hwc":
             channels, height, width = entry.chw
             value = value.view(-1, channels, height, width).permute(2, 3, 1, 0).flatten(0, 2)
+        case "map":
+            value = value.view(entry.shape)
         case _:
             pass
     return value.contiguous()

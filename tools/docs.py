@@ -15,8 +15,9 @@ from goingdeeper.published.results import published_error
 from goingdeeper.recipes import page as recipes_page
 from goingdeeper.recipes import recipes
 
-sys.path.insert(0, str(Path(__file__).parent))  # the page beside this file
+sys.path.insert(0, str(Path(__file__).parent))  # the pages beside this file
 import layers_page
+import names_page
 
 DOCS = Path(__file__).parent.parent / "docs"
 
@@ -30,6 +31,7 @@ def pages() -> dict[str, str]:
         "layers.md": layers_page.page(),
         "recipes.md": _recipes(),
         "protocols.md": _protocols(),
+        "names.md": names_page.page(),
         "googlenet.svg": gd.draw(gd.network("googlenet")) + "\n",
         "inception-module.svg": gd.draw(gd.network("googlenet"), "3a") + "\n",
         "residual-block.svg": gd.draw(gd.network("resnet-50"), "conv3_1") + "\n",

@@ -51,7 +51,7 @@ def last_linear_places(network: Network) -> Mapping[str, Place]:
     return {**resnet_places(network), "fc": Place("last_linear")}
 
 
-PROVEN = "Cadene/pretrained-models.pytorch 0.7: logits of a definition written again from its own"
+PROVEN = "Cadene/pretrained-models.pytorch, 181b05d: logits of a definition written again from its own"
 
 NAMINGS = (
     Naming(

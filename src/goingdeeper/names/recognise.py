@@ -24,6 +24,9 @@ STRANGERS: tuple[tuple[str, Shape, str], ...] = (
     ("layer1.0.conv2.weight", (256, 4, 3, 3), "a ResNeXt; our residual networks have no groups"),
 )  # fmt: skip
 
+FEWER = 5
+"""How many times fewer weights than a network a file may have, or the other way, to be compared with it."""
+
 
 @dataclass(frozen=True)
 class Match:
@@ -80,13 +83,16 @@ Candidate: TypeAlias = tuple[Naming, Network]
 
 
 def _parted(candidates: list[Candidate], file: File) -> tuple[list[Candidate], list[Candidate]]:
-    """Those that have as many weights as the file, with or without heads, and the others."""
+    """Those that have as many weights as the file, with or without heads, and others of about its size."""
     count = sum(len(shape) > 1 for shape in file.shapes.values())
     near: list[Candidate] = []
     far: list[Candidate] = []
     for one in candidates:
         trunk, heads = weights(one[1].layers), weights(one[1].heads)
-        (near if trunk <= count <= trunk + heads else far).append(one)
+        if trunk <= count <= trunk + heads:
+            near.append(one)
+        elif trunk <= FEWER * count and count <= FEWER * trunk:
+            far.append(one)
     return near, far
 
 

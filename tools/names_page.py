@@ -29,8 +29,8 @@ The input is in our terms: red, green, blue, bytes / 255. `blue first` says that
 convolution reads blue, green, red; ours is turned round, and reads red, green, blue. The scale is that
 of the library's default weights; a file may have been trained with another.
 
-torchvision and timm pool VGG's last map to 7x7 where the input is not 224x224; ours does not, and
-takes 224x224 with their weights.
+At other inputs than 224x224, torchvision and timm pool in VGG's head; ours does not, and takes 224x224
+with their weights.
 
 Not taken for one of ours, though their keys are alike:
 

@@ -71,7 +71,8 @@ def resnet_places(network: Network) -> Mapping[str, Place]:
             index = int(number) - 1
             letter = f"b{index}" if deeper and stage in "34" and index else ascii_lowercase[index]
             branch = "1" if part == "shortcut" else f"2{ascii_lowercase[int(part[-1]) - 1]}"
-            found[path] = Place(*(f"{kind}{stage}{letter}_branch{branch}" for kind in ("res", "bn", "scale")))
+            unit = f"{stage}{letter}_branch{branch}"
+            found[path] = Place(f"res{unit}", f"bn{unit}", f"scale{unit}")
     return found
 
 

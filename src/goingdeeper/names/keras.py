@@ -53,7 +53,8 @@ def resnet_places(network: Network) -> Mapping[str, Place]:
         if part:
             stage, index = block.split("_")
             number = "0" if part == "shortcut" else part.removeprefix("conv")
-            found[path] = Place(*(f"{stage}_block{index}_{number}_{kind}" for kind in ("conv", "bn")))
+            unit = f"{stage}_block{index}_{number}"
+            found[path] = Place(f"{unit}_conv", f"{unit}_bn")
     return found
 
 

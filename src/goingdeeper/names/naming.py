@@ -73,13 +73,12 @@ class Naming:
     """What one library calls one network.
 
     library: `torchvision`, `timm`, `keras`, `caffe`, `cifar`, `cadene` or, for our own keys, `goingdeeper`.
-    model: its own name for the network.
-    network: the description exactly as that library computes it. nearest: the id in our catalogue that it is,
-    or that it differs from by what `differs` says. places: our units' addresses and their layers.
-    background: class 0 means none of the others, and is left out. bgr: the first convolution reads blue,
-    green, red. optional: prefixes of our keys that a file may lack (auxiliary heads). beside: their keys,
-    or patterns, that hold nothing of ours. source: where the names are from, and what they were checked
-    against: a definition's logits, or lists of keys.
+    model: its own name for the network. network: the description exactly as that library computes it.
+    nearest: the id in our catalogue that it is, or that it differs from by what `differs` says. places: our
+    units' addresses and their layers. bgr: the first convolution reads blue, green, red. optional: prefixes
+    of our keys that a file may lack (auxiliary heads). beside: their keys, or patterns, that hold nothing of
+    ours. source: where the names are from, and what they were checked against: a definition's logits, or
+    lists of keys.
     """
 
     library: str

@@ -42,6 +42,23 @@ def test_one_crop(name, shape, resized, box):
 
 
 @pytest.mark.parametrize(
+    ("name", "sheet", "corner"),
+    [
+        ("1crop", (256, 384), (16, 80)),
+        ("1crop-resnet", (256, 384), (16, 80)),
+        ("1crop-bvlc", (256, 256), (16, 16)),
+    ],
+)
+def test_only_the_papers_own_view_follows_the_models_shorter_side(name, sheet, corner):
+    planned = plan(PROTOCOLS[name], *LANDSCAPE, 224, 256)
+    (found,) = planned.sheets
+    assert found[:2] == sheet
+    assert planned.views[0].box == Box(*corner, 224, 224)
+    other = plan(PROTOCOLS[name], *LANDSCAPE, 224, 300)
+    assert (other == planned) == (name != "1crop")
+
+
+@pytest.mark.parametrize(
     ("shape", "box"),
     [
         # 87.5 % of 400 is 350, of 600 is 525: a border of 25, and of 37 where 37.5 is cut to a whole pixel.

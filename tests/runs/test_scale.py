@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from safetensors.numpy import load_file, save
 
 from goingdeeper.data.pictures import Pictures
@@ -20,6 +22,7 @@ from goingdeeper.data.preprocessing import Preprocessing, prepare_input
 from goingdeeper.data.sources import Item
 from goingdeeper.errors import DataError, GateError, GoingDeeperError, ResourceError, RunFolderError
 from goingdeeper.nn.build import build
+from goingdeeper.prediction.predictor import predict
 from goingdeeper.recipes.images import Centre, Contrast, Input, MeanImage, Range, Standardise
 from goingdeeper.runs.model import load_model, save_model
 from goingdeeper.runs.stored import sealed
@@ -283,3 +286,35 @@ def test_the_tensors_of_an_older_model_do_not_stay(saved, small_network):
     store(saved, small_network, prepared(Standardise()))
     assert not (saved / TENSORS).exists()
     assert load_model(saved).preprocessing == prepared(Standardise())
+
+
+def test_a_shorter_side_of_its_own_is_kept_and_taken(tmp_path, small_network):
+    """As done by hand with Pillow, whose resizing is another program's: within 2 levels of 255."""
+    scale = Preprocessing(8, (0.5, 0.4, 0.3), (0.2, 0.3, 0.4), shorter=13)
+    model = load_model(store(tmp_path / "model", small_network, scale))
+    assert model.preprocessing == scale
+    assert model.preprocessing != replace(scale, shorter=None)
+    assert model.config["preprocessing"]["shorter"] == 13
+    rows, columns = np.mgrid[:40, :61]
+    picture = np.stack([6 * rows, 4 * columns, 2 * rows + 2 * columns], 2).astype(np.uint8)
+    small = Image.fromarray(picture).resize((20, 13), Image.Resampling.BILINEAR)  # 61 * 13 / 40 = 19.8
+    square = np.asarray(small.crop((6, 2, 14, 10)), np.float64) / 255
+    expected = torch.from_numpy((square - scale.mean) / scale.std).permute(2, 0, 1)
+    found = model.preprocessing.views([model.preprocessing.fit(picture)])[0]
+    assert found.shape == (3, 8, 8)
+    assert float((found - expected).abs().max()) <= 2 / 255 / 0.2
+    (answer,) = predict(model, [picture], top=7)
+    likely = model.net(expected.float()[None]).softmax(1)[0]
+    assert [name for name, _ in answer.top] == [model.classes[n] for n in likely.argsort(descending=True)]
+
+
+def test_training_goes_on_with_images_fitted_to_the_input():
+    assert Preprocessing(8, shorter=13).at(8) == Preprocessing(8)
+
+
+@pytest.mark.parametrize("value", [7, "13", 1e9, 5000, True])
+def test_a_shorter_side_that_cannot_be_is_refused(tmp_path, small_network, value):
+    folder = store(tmp_path / "model", small_network, Preprocessing(8, shorter=13))
+    edited(folder, lambda scale: scale.update(shorter=value))
+    with pytest.raises(DataError, match="shorter side of"):
+        load_model(folder)

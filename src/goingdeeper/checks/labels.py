@@ -57,7 +57,7 @@ def suspects(
         known = ", ".join(model.classes[:12]) + (", ..." if len(model.classes) > 12 else "")
         raise DataError(f"{source.name}: the model has none of its classes; it knows {known}")
     items = asked
-    pictures = Pictures(source, model.preprocessing.size, {})
+    pictures = Pictures(source, model.preprocessing.shorter or model.preprocessing.size, {})
     likely = log_probabilities(
         model.net, pictures, items, model.preprocessing, batch=batch, progress=progress
     ).exp()

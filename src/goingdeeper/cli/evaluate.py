@@ -6,7 +6,7 @@ import math
 import shlex
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -208,13 +208,14 @@ def _draw(image: Path, name: str, runs: list[str], out: Path | None) -> Path:
     from goingdeeper.evaluation.protocols import protocol
 
     chosen = protocol(name)
-    size: Any = chosen.base
+    size, shorter = chosen.base, None
     if runs:
         from goingdeeper import api
 
-        size = api.load(runs[0]).model.preprocessing.size
+        scale = api.load(runs[0]).model.preprocessing
+        size, shorter = scale.size, scale.shorter
     file = out or Path(f"{image.stem}_{name}.png")
     if file.suffix.lower() != ".png":
         raise UsageError(f"--out {file}: the picture is a PNG; give a name that ends in .png")
-    picture(decode(image), chosen, size).save(file, "PNG")
+    picture(decode(image), chosen, size, shorter).save(file, "PNG")
     return file

@@ -43,7 +43,8 @@ class Windows:
 
 @dataclass(frozen=True, eq=False)
 class Preprocessing:
-    """From a decoded image to the network's input: shorter side to `size`, central square, then in this order
+    """From a decoded image to the network's input: shorter side to `size`, or to `shorter` where weights from
+    elsewhere were evaluated so, central square of `size`, then in this order
 
     1. bytes / 255;
     2. contrast, where not 0: minus the image's mean, divided by its L2 norm, times `contrast`; an image of
@@ -61,6 +62,7 @@ class Preprocessing:
     contrast: float = 0.0
     mean_image: Tensor | None = None
     whiten: Tensor | None = None
+    shorter: int | None = None
     _rows: dict[object, tuple[Tensor, Tensor]] = field(default_factory=dict, init=False, repr=False)
 
     @property
@@ -79,8 +81,8 @@ class Preprocessing:
             return NotImplemented
         mine, theirs = self.tensors, other.tensors
         return (
-            (self.size, self.mean, self.std, self.contrast)
-            == (other.size, other.mean, other.std, other.contrast)
+            (self.size, self.shorter, self.mean, self.std, self.contrast)
+            == (other.size, other.shorter, other.mean, other.std, other.contrast)
             and mine.keys() == theirs.keys()
             and all(torch.equal(value, theirs[name]) for name, value in mine.items())
         )
@@ -96,13 +98,20 @@ class Preprocessing:
         )
 
     def at(self, size: int) -> Preprocessing:
-        """The same for images of another size. Raises UsageError where it whitens."""
+        """The same for training on images of a size, to which they are fitted.
+
+        Raises UsageError where it whitens another size.
+        """
         if self.whiten is not None and size != self.size:
             raise UsageError(
                 f"the run whitens images of {self.size}x{self.size}, which cannot be done at {size}x{size}; "
                 "leave out --size"
             )
-        return replace(self, size=size)
+        return replace(self, size=size, shorter=None)
+
+    def fit(self, pixels: Pixels) -> Pixels:
+        """The image with its shorter side at the length that central squares are taken from."""
+        return fit(pixels, self.shorter or self.size)
 
     def normalise(self, pixels: Tensor, windows: Windows | bool = True) -> Tensor:
         """(N, H, W, 3) bytes, or floats from 0 to 255, to (N, 3, H, W) float32 in channels-last memory.

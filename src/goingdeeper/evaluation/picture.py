@@ -12,10 +12,13 @@ PANEL, GAP, LINE = 280, 16, 20
 """Pixels: the longer side of a panel, the space between two, and a line of text."""
 
 
-def picture(pixels: Pixels, protocol: Protocol, size: int) -> Image.Image:
-    """A row of panels for each size that the image is resized to, a panel for each square, with its views."""
+def picture(pixels: Pixels, protocol: Protocol, size: int, shorter: int | None = None) -> Image.Image:
+    """A row of panels for each size that the image is resized to, a panel for each square, with its views.
+
+    size, shorter: as `plan` takes them.
+    """
     height, width = pixels.shape[:2]
-    planned = plan(protocol, height, width, size)
+    planned = plan(protocol, height, width, size, shorter)
     rows: dict[str, dict[int, list[View]]] = {}
     for view in planned.views:
         sheet = planned.sheets[view.sheet]

@@ -81,7 +81,7 @@ def parts(
     preprocessing, ways = preprocessing.to(place), starts(protocol, batch, len(items))
     begin = ways if begin is None else begin
     with kept_heap(place.type):
-        for found in seen(source, items, protocol, preprocessing.size, ways.step, begin):
+        for found in seen(source, items, protocol, preprocessing, ways.step, begin):
             with torch.inference_mode():
                 likely = _averaged(call, found.to(place), protocol, preprocessing, batch)
             yield Part(found.first, likely, [planned is not None for planned in found.plans], found.problems)

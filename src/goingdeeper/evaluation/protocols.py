@@ -13,8 +13,9 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from goingdeeper.errors import unknown
 
-Resize: TypeAlias = Literal["short", "squash", "central"]
-"""The shorter side to a size; both sides, the aspect ratio given up; or the central part alone, squashed."""
+Resize: TypeAlias = Literal["short", "own", "squash", "central"]
+"""The shorter side to a size; to the model's own, which is another only in imported ones; both sides, the
+aspect ratio given up; or the central part alone, squashed."""
 
 Windows: TypeAlias = Literal["centre", "five", "six", "grid", "whole"]
 """The central window; that and the four corners; these and the whole area made as small; a regular grid of
@@ -67,7 +68,9 @@ PROTOCOLS = {
             "1crop",
             "ResNet paper, section 4.2: the single, original view of CIFAR's images",
             (224,),
-            inferred="of larger images the shorter side is made that of the input, and the centre taken",
+            resize="own",
+            inferred="of larger images the shorter side is made that of the input, and the centre taken; of "
+            "imported models, the shorter side is the one that they were evaluated with elsewhere",
         ),
         Protocol("1crop-resnet", "ResNet's release: shorter side 256, central 224", (256,)),
         Protocol(
@@ -206,8 +209,11 @@ class Plan:
 
 
 @lru_cache(1024)
-def plan(protocol: Protocol, height: int, width: int, size: int) -> Plan:
-    """The views of a (height, width) image for a network whose input is (size, size)."""
+def plan(protocol: Protocol, height: int, width: int, size: int, shorter: int | None = None) -> Plan:
+    """The views of a (height, width) image for a network whose input is (size, size).
+
+    shorter: the side that the model itself resizes to, if it is not `size`.
+    """
     sheets: dict[Sheet, int] = {}
     views: dict[tuple[int, Box], View] = {}
 
@@ -218,6 +224,8 @@ def plan(protocol: Protocol, height: int, width: int, size: int) -> Plan:
 
     for scale in protocol.scales:
         side = max(size, round(scale * size / protocol.base))
+        if protocol.resize == "own" and shorter is not None:
+            side = shorter
         if protocol.resize == "central":
             take(Sheet(height, width, _central(height, width), size), Box(0, 0, size, size))
             continue

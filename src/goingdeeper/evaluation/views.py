@@ -40,13 +40,20 @@ def starts(protocol: Protocol, batch: int, count: int) -> range:
 
 
 def seen(
-    source: Source, items: Sequence[Item], protocol: Protocol, size: int, step: int, begin: Sequence[int]
+    source: Source,
+    items: Sequence[Item],
+    protocol: Protocol,
+    preprocessing: Preprocessing,
+    step: int,
+    begin: Sequence[int],
 ) -> Iterator[Seen]:
     """The items from each of these numbers on, `step` at a time, read on threads while others are used."""
 
     def load(position: int, pool: ThreadPoolExecutor) -> Seen:
         first = begin[position]
-        made = list(pool.map(lambda item: _look(source, item, protocol, size), items[first : first + step]))
+        made = list(
+            pool.map(lambda item: _look(source, item, protocol, preprocessing), items[first : first + step])
+        )
         return Seen(
             first,
             [sheets for sheets, _, _ in made],
@@ -58,13 +65,13 @@ def seen(
 
 
 def _look(
-    source: Source, item: Item, protocol: Protocol, size: int
+    source: Source, item: Item, protocol: Protocol, preprocessing: Preprocessing
 ) -> tuple[list[Tensor], Plan | None, Problem | None]:
     try:
         pixels = source.read(item.path)
     except DataError as problem:
         return [], None, Problem(item.path, str(problem), "left out")
-    planned = plan(protocol, *pixels.shape[:2], size)
+    planned = plan(protocol, *pixels.shape[:2], preprocessing.size, preprocessing.shorter)
     return [torch.from_numpy(sheet) for sheet in sheets(pixels, planned)], planned, None
 
 

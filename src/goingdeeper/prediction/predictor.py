@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from goingdeeper.data.decode import Pixels, decode, fit, rgb
+from goingdeeper.data.decode import Pixels, decode, rgb
 from goingdeeper.data.sources import cifar, hdf5, image_files, listing, open_source, parquet, shards
 from goingdeeper.data.sources.source import data_files
 from goingdeeper.data.sources.store import is_store
@@ -126,7 +126,6 @@ def _answers(
     threshold: float,
     first: int,
 ) -> list[Answer | Failure]:
-    size = model.preprocessing.size
     fitted: list[Pixels] = []
     slots: list[int | Failure] = []
     names: list[str] = []
@@ -143,7 +142,7 @@ def _answers(
             slots.append(Failure(names[-1], str(problem)))
             continue
         slots.append(len(fitted))
-        fitted.append(fit(read, size))
+        fitted.append(model.preprocessing.fit(read))
     if fitted:
         with torch.inference_mode():
             likely = model.net(model.preprocessing.views(fitted)).softmax(1)

@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from goingdeeper.data.decode import Pixels, decode, fit, png
+from goingdeeper.data.decode import Pixels, decode, png
 from goingdeeper.data.preprocessing import Preprocessing
 from goingdeeper.edits import without_heads
 from goingdeeper.errors import DataError, DescriptionError, GateError, GoingDeeperError, RunFolderError
@@ -65,7 +65,7 @@ def save_model(
     network = without_heads(net.description)
     weights = {name: value.cpu().contiguous() for name, value in state.items() if not _of_head(name)}
     deployed = _filled(network, weights)
-    small = picture if max(picture.shape[:2]) <= 512 else fit(picture, preprocessing.size)
+    small = picture if max(picture.shape[:2]) <= 512 else preprocessing.fit(picture)
     golden = _logits(deployed, small, preprocessing)
     content, image = save(weights, metadata={"format": "pt"}), png(small)
     scale, tensors = scale_to_data(preprocessing)
@@ -181,7 +181,7 @@ def _filled(network: Network, weights: Mapping[str, Tensor]) -> Net:
 
 def _logits(net: Net, picture: Pixels, preprocessing: Preprocessing) -> Tensor:
     with torch.inference_mode():
-        logits: Tensor = net(preprocessing.views([fit(picture, preprocessing.size)]))[0]
+        logits: Tensor = net(preprocessing.views([preprocessing.fit(picture)]))[0]
     return logits
 
 

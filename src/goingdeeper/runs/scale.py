@@ -19,20 +19,25 @@ from goingdeeper.runs.stored import Stored, stored_as, stored_from
 
 FILE = "preprocessing.safetensors"
 
+MOST = 4096
+"""Pixels that the shorter side is resized to at most, so that no config.json fills the memory."""
+
 
 def scale_to_data(preprocessing: Preprocessing) -> tuple[dict[str, Any], bytes]:
     """The entry of config.json, and the content of `FILE`, empty where there are no tensors."""
     tensors = {name: value.cpu().contiguous() for name, value in preprocessing.tensors.items()}
     content = save(tensors, metadata={"format": "pt"}) if tensors else b""
     kind, channels = _in_words(preprocessing)
+    side = "shorter" if preprocessing.shorter else "size"
     data = {
         "kind": kind,
         "size": preprocessing.size,
+        **({"shorter": preprocessing.shorter} if preprocessing.shorter else {}),
         "mean": preprocessing.mean,
         "std": preprocessing.std,
         "contrast": preprocessing.contrast,
         **({"tensors": stored_as(FILE, content)} if tensors else {}),
-        "resize": "shorter side to `size`, bilinear, antialiased, on bytes",
+        "resize": f"shorter side to `{side}`, bilinear, antialiased, on bytes",
         "crop": "centre, size x size",
         "channels": channels,
     }
@@ -44,7 +49,8 @@ def scale_from_data(
 ) -> tuple[Preprocessing, Stored | None]:
     """What config.json says, and the file of tensors, if any, for `with_tensors`.
 
-    Models saved before there were kinds have neither `contrast` nor `tensors`. Raises KeyError, TypeError or
+    Models saved before there were kinds have neither `contrast` nor `tensors`; only imported ones have
+    `shorter`. Raises KeyError, TypeError or
     ValueError where it does not fit the network.
     """
     mean, std = (tuple(float(value) for value in data[name]) for name in ("mean", "std"))
@@ -55,8 +61,11 @@ def scale_from_data(
     contrast = float(data["contrast"])
     if not 0 <= contrast < math.inf:
         raise ValueError(f"a contrast of {contrast} is no scale")
+    shorter = data.get("shorter")
+    if shorter is not None and (not isinstance(shorter, int) or not data["size"] <= shorter <= MOST):
+        raise ValueError(f"a shorter side of {shorter} does not fit an input of {data['size']}")
     stored = stored_from(folder, data["tensors"]) if "tensors" in data else None
-    return Preprocessing(data["size"], mean, std, contrast), stored
+    return Preprocessing(data["size"], mean, std, contrast, shorter=shorter), stored
 
 
 def with_tensors(preprocessing: Preprocessing, stored: Stored | None) -> Preprocessing:

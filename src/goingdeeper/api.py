@@ -34,6 +34,7 @@ from goingdeeper.training.events import Events
 from goingdeeper.training.plan import Wishes, choose_device
 from goingdeeper.training.several import raise_problems, siblings, train_siblings
 from goingdeeper.training.train import train as _train
+from goingdeeper.weights.hub import local
 
 PathLike = str | os.PathLike[str]
 Picture = Pixels | Image.Image
@@ -246,11 +247,12 @@ def _learned(run: Run, location: str) -> set[str]:
 
 
 def load(path: PathLike) -> Run:
-    """A finished run folder or a model folder, its golden image checked.
+    """A finished run folder, a model folder, or `hf:owner/name` on the Hub, its golden image checked.
 
     Raises RunFolderError where there is none, DataError or GateError where it was damaged or altered.
     """
-    return Run(Path(path), load_model(Path(path)))
+    place = local(path)
+    return Run(place, load_model(place))
 
 
 def evaluate(

@@ -26,11 +26,13 @@ VERBS = {
     "recipes": ("recipes", "List the recipes for training, or one with all its settings."),
     "check": ("check", "Say what is wrong with a collection of images, before training."),
     "prepare": ("prepare", "Make images small once, in a store that loads several times faster."),
+    "import": ("importing", "Make a model of weights from elsewhere: a file, a URL, the Hub."),
     "train": ("train", "Train a classifier on a folder of images."),
     "evaluate": ("evaluate", "Score a run, or several together, as the papers did."),
     "predict": ("use", "Classify images with a trained run."),
     "runs": ("use", "List what has been trained, with scores."),
     "compare": ("compare", "Say whether the difference between two runs is real."),
+    "export": ("export", "Give a model away: other libraries' names, or the Hub."),
 }
 
 NO_WRITING = (

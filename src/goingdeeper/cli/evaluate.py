@@ -144,8 +144,12 @@ def evaluate_command(
 
 def _sorted(paths: tuple[str, ...]) -> tuple[list[str], str | None]:
     """The runs, and the images, which come last if at all."""
-    if len(paths) > 1 and not any(
-        (Path(paths[-1]) / name).is_file() for name in ("run.json", "config.json", "model/config.json")
+    if (
+        len(paths) > 1
+        and not paths[-1].startswith("hf:")
+        and not any(
+            (Path(paths[-1]) / name).is_file() for name in ("run.json", "config.json", "model/config.json")
+        )
     ):
         return list(paths[:-1]), paths[-1]
     return list(paths), None

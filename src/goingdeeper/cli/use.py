@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 
 import click
 
@@ -12,7 +11,7 @@ from goingdeeper.errors import DataError, GoingDeeperError, shown
 
 
 @click.command("predict", short_help="Classify images with a trained run.")
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run")
 @click.argument("images", nargs=-1, required=True)
 @click.option("--top", type=click.IntRange(1), default=3, show_default=True, help="Classes an image.")
 @click.option(
@@ -23,9 +22,9 @@ from goingdeeper.errors import DataError, GoingDeeperError, shown
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def predict_command(
-    run: Path, images: tuple[str, ...], top: int, threshold: float | None, as_json: bool
+    run: str, images: tuple[str, ...], top: int, threshold: float | None, as_json: bool
 ) -> None:
-    """Name the likeliest classes of IMAGES with a trained RUN.
+    """Name the likeliest classes of IMAGES with a trained RUN, or a model: a folder, or hf:owner/name.
 
     Files and folders of images, and all that `deeper train` takes: stores, lists, tar shards, HDF5, Parquet,
     CIFAR's batches, with the images of every split. Labels there are not looked at.

@@ -87,6 +87,10 @@ class Watch(Events):
     def reading(self, done: int, total: int) -> None:
         self._count("reading images", done, total)
 
+    def fetching(self, done: int, total: int) -> None:
+        """Bytes of a file from the network."""
+        self._count("fetching, MB", round(done / 1e6), max(1, round(total / 1e6)))
+
     def scoring(self, done: int, total: int) -> None:
         """Images scored, those of all models together."""
         begun, before = self.begun or (time.monotonic(), done)

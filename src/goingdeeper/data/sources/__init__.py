@@ -28,6 +28,7 @@ from goingdeeper.data.sources.source import (
     glyphs,
 )
 from goingdeeper.errors import DataError
+from goingdeeper.published.imagenet import imagenet
 
 __all__ = [
     "Item",
@@ -210,9 +211,18 @@ def _numeric(source: Source, classes: tuple[str, ...] | None) -> list[Problem]:
 
 
 def _known(source: Source, classes: tuple[str, ...] | None) -> Source:
-    """The source with its classes in the model's order, none of them unknown to it."""
+    """The source with its classes in the model's order, none of them unknown to it.
+
+    ImageNet's are matched by their identifiers (n01440764), too.
+    """
     if classes is None:
         return source
+    if any(item.label in imagenet() and item.label not in classes for item in source.items):
+        named = {wnid: name for wnid, name in imagenet().items() if name in classes and wnid not in classes}
+        source = replace(
+            source,
+            items=tuple(replace(item, label=named.get(item.label, item.label)) for item in source.items),
+        )
     for item in source.items:
         if item.label not in classes:
             raise DataError(

@@ -1,4 +1,4 @@
-"""Files by URL: whole or not at all, gone on with, checked, and fetched once; from a server in this process."""
+"""Files by URL: whole or not at all, gone on with, checked, fetched once; from a server in this process."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_a_file_is_fetched_once(host, tmp_path):
 
 def test_a_redirect_is_followed_but_only_to_the_web(host):
     assert fetch_url(f"{host.url}/moved/w.pth").file.read_bytes() == CONTENT
-    with pytest.raises(DataError, match="ftp://localhost/w.pth, which is not followed"):
+    with pytest.raises(DataError, match=r"ftp://localhost/w\.pth, which is not followed"):
         fetch_url(f"{host.url}/away/w.pth")
 
 
@@ -128,7 +128,7 @@ def test_a_dropped_connection_is_gone_on_with(host):
 
 def test_connections_that_bring_nothing_are_given_up(host):
     host.drops, host.after = 99, 0
-    with pytest.raises(ResourceError, match="dropped after 0 of 300,000 bytes; .*run it again"):
+    with pytest.raises(ResourceError, match=r"dropped after 0 of 300,000 bytes; .*run it again"):
         fetch_url(f"{host.url}/w.pth")
     assert len(host.asked) == download.TRIES
     host.drops = 0
@@ -220,7 +220,7 @@ def test_offline_takes_what_is_there_and_nothing_else(host, monkeypatch, variabl
 
 
 def test_no_network_is_said_at_once(host, monkeypatch):
-    with pytest.raises(ResourceError, match="cannot be fetched: .*refused"):
+    with pytest.raises(ResourceError, match=r"cannot be fetched: .*refused"):
         fetch_url("http://127.0.0.1:9/w.pth")
 
 

@@ -87,9 +87,10 @@ def check_hash(file: Path, expected: str, source: str) -> None:
     with file.open("rb") as stream:
         found = hashlib.file_digest(stream, kind).hexdigest()
     if not found.startswith(digits):
+        again = "; delete it to fetch it again" if is_remote(source) else ""
         raise GateError(
             f"{source} has another {kind} than expected: {found[: max(8, len(digits))]} instead of {digits}; "
-            f"nothing is imported, and {file} is kept{'; delete it to fetch it again' if is_remote(source) else ''}"
+            f"nothing is imported, and {file} is kept{again}"
         )
 
 

@@ -242,6 +242,12 @@ def _told(name: HubName, giving: bool = False) -> Iterator[None]:
         raise DataError(
             f"there is no {there}, or it is private; check the name, or `hf auth login`"
         ) from None
+    except errors.LocalEntryNotFoundError:
+        if offline():
+            raise _not_cached(name) from None
+        raise _no_network(there) from None
+    except errors.EntryNotFoundError:
+        raise DataError(f"{there} has no file {name.file}; {place}/tree/main lists its files") from None
     except errors.HfHubHTTPError as problem:
         status = problem.response.status_code
         if status in (401, 403):
@@ -249,12 +255,6 @@ def _told(name: HubName, giving: bool = False) -> Iterator[None]:
         raise ResourceError(
             f"the Hub answers {status} for {there}: {_line(problem)}; try again later"
         ) from None
-    except errors.LocalEntryNotFoundError:
-        if offline():
-            raise _not_cached(name) from None
-        raise _no_network(there) from None
-    except errors.EntryNotFoundError:
-        raise DataError(f"{there} has no file {name.file}; {place}/tree/main lists its files") from None
     except (errors.OfflineModeIsEnabled, ConnectionError, TimeoutError):
         raise _no_network(there) from None
     except Exception as problem:  # of the Hub's own client, which is another library from version to version

@@ -144,9 +144,8 @@ def imported(
         "imported": datetime.now(UTC).isoformat(timespec="seconds"),
         "goingdeeper": __version__,
     }
-    with torch.device("meta"):
-        net = Net(described)
     picture = made_picture() if golden is None else decode(Path(golden))
+    net = _answering(described, state, preprocessing, picture, fetched.file)
     save_model(place, net, state, names, preprocessing, picture, {"provenance": provenance})
     load_model(place)
     return Imported(
@@ -251,6 +250,20 @@ def _checked(network: Network, state: Mapping[str, Tensor], file: Path, size: in
         if value.is_floating_point() and not bool(torch.isfinite(state[key]).all()):
             raise DataError(f"{shown(file)}: {key} holds values that are no numbers; it cannot classify")
     return network
+
+
+def _answering(
+    network: Network, state: Mapping[str, Tensor], preprocessing: Preprocessing, picture: Pixels, file: Path
+) -> Net:
+    """The network with its weights. Raises DataError where their answer to the picture is no number."""
+    with torch.device("meta"):
+        net = Net(network)
+    net.load_state_dict(dict(state), assign=True)
+    with torch.inference_mode():
+        logits = net.eval()(preprocessing.views([preprocessing.fit(picture)]))
+    if not bool(torch.isfinite(logits).all()):
+        raise DataError(f"{shown(file)}: its weights give an image no finite answer; it cannot classify")
+    return net
 
 
 def _classes(

@@ -1,0 +1,322 @@
+"""Weights of torchvision's own definition become a model folder: the same answers on a photo; or one line."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from shutil import copy
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+from goingdeeper import api
+from goingdeeper.data.decode import decode
+from goingdeeper.errors import DataError, GateError, UsageError
+from goingdeeper.evaluation.protocols import PROTOCOLS, plan
+from goingdeeper.evaluation.views import sheets
+from goingdeeper.published.imagenet import imagenet
+from goingdeeper.weights.importing import CIFAR_10, import_weights, imported, made_picture
+
+pytestmark = pytest.mark.skipif(find_spec("torchvision") is None, reason="torchvision is not installed")
+
+PHOTO = "n01484850_great_white_shark.JPEG"
+
+ORACLE = """
+import json, sys
+import torch
+
+library = torch.library.Library("torchvision", "DEF")
+for name in ("nms", "qnms"):
+    library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+
+from PIL import Image
+from safetensors.torch import save_file
+from torchvision import models
+from torchvision.models import _meta
+from torchvision.transforms import functional as F
+
+torch.set_num_threads(1)
+folder, photo = sys.argv[1:]
+torch.manual_seed(0)
+net = models.resnet18(weights=None)
+for module in net.modules():
+    if isinstance(module, torch.nn.BatchNorm2d):
+        module.running_mean.normal_(0, 0.1)
+        module.running_var.uniform_(0.5, 1.5)
+torch.nn.init.normal_(net.fc.weight, 0, 0.06)
+net.eval()
+save_file(net.state_dict(), f"{folder}/resnet18.safetensors")
+torch.save(net.state_dict(), f"{folder}/resnet18.pth")
+images = {}
+kinds = {"256": models.ResNet18_Weights.IMAGENET1K_V1, "232": models.ResNet50_Weights.IMAGENET1K_V2}
+for name, weights in kinds.items():
+    images[name] = weights.transforms()(Image.open(photo).convert("RGB"))[None].contiguous()
+with torch.no_grad():
+    likely = {f"likely{name}": net(image).softmax(1) for name, image in images.items()}
+save_file(images | likely, f"{folder}/answers.safetensors")
+with open(f"{folder}/names.json", "w") as file:
+    json.dump(list(_meta._IMAGENET_CATEGORIES), file)
+"""
+
+
+@dataclass(frozen=True)
+class Oracle:
+    """Files of torchvision's resnet18, and what it says of the photograph; images: as its transforms give."""
+
+    folder: Path
+    photo: Path
+    answers: dict[str, torch.Tensor]
+    names: list[str]
+
+
+@pytest.fixture(scope="module")
+def oracle(tmp_path_factory, test_data) -> Oracle:
+    folder = tmp_path_factory.mktemp("oracle")
+    photo = test_data / "photos" / PHOTO
+    subprocess.run([sys.executable, "-c", ORACLE, str(folder), str(photo)], check=True, timeout=300)
+    names = json.loads((folder / "names.json").read_text("utf-8"))
+    return Oracle(folder, photo, load_file(folder / "answers.safetensors"), names)
+
+
+@pytest.fixture(scope="module")
+def model(oracle, tmp_path_factory) -> Path:
+    return import_weights(oracle.folder / "resnet18.pth", out=tmp_path_factory.mktemp("import") / "model")
+
+
+def near(found: float, expected: float) -> bool:
+    """Pillow's resizing, which torchvision's has, differs from ours by 2 levels of 255 at most."""
+    return math.isclose(found, expected, rel_tol=0.05, abs_tol=0.002)
+
+
+def test_our_resizing_is_pillows_within_two_levels(oracle):
+    pixels = decode(oracle.photo)
+    planned = plan(PROTOCOLS["1crop"], *pixels.shape[:2], 224, 256)
+    (sheet,) = sheets(pixels, planned)
+    box = planned.views[0].box
+    found = sheet[box.top : box.top + 224, box.left : box.left + 224]
+    mean, std = (
+        torch.tensor(value)[:, None, None] for value in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    )
+    expected = (oracle.answers["256"][0] * std + mean) * 255
+    assert float((torch.from_numpy(found.copy()).permute(2, 0, 1) - expected).abs().max()) <= 2.01
+
+
+def test_the_network_gives_the_same_probabilities(oracle, model):
+    net = api.load(model).model.net
+    with torch.inference_mode():
+        found = net(oracle.answers["256"].contiguous(memory_format=torch.channels_last)).softmax(1)
+    torch.testing.assert_close(found, oracle.answers["likely256"], atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["pth", "safetensors"])
+@pytest.mark.parametrize("shorter", [256, 232])
+def test_a_photograph_gets_the_same_answer(oracle, tmp_path, kind, shorter):
+    done = imported(oracle.folder / f"resnet18.{kind}", shorter=shorter, out=tmp_path / "model")
+    assert (done.library, done.model, done.network, done.classes) == (
+        "torchvision",
+        "resnet18",
+        "resnet-18-b",
+        1000,
+    )
+    (answer,) = api.load(done.path).predict(oracle.photo, top=3)
+    expected, order = oracle.answers[f"likely{shorter}"][0].sort(descending=True)
+    assert answer.top[0][0] == oracle.names[order[0]]
+    assert near(answer.top[0][1], float(expected[0]))
+
+
+def test_evaluation_sees_what_prediction_sees(oracle, model, tmp_path):
+    """On folders named by ImageNet's identifiers, too; the two ways to the pixels differ in their batches."""
+    for label in ("n01484850", "tench"):
+        (tmp_path / "images" / label).mkdir(parents=True)
+        copy(oracle.photo, tmp_path / "images" / label)
+    run = api.load(model)
+    found = api.evaluation(run, tmp_path / "images")
+    assert {item.label for item in found.items} == {"great white shark", "tench"}
+    (answer,) = run.predict(oracle.photo, top=1000)
+    by_name = dict(answer.top)
+    expected = torch.tensor([by_name[name] for name in found.classes])
+    torch.testing.assert_close(found.likely[0][0].exp(), expected, atol=1e-5, rtol=1e-4)
+    assert found.score().images == 2
+
+
+def test_a_label_that_is_no_class_is_still_refused(oracle, model, tmp_path):
+    for label in ("n01484850", "n99999999"):
+        (tmp_path / "images" / label).mkdir(parents=True)
+        copy(oracle.photo, tmp_path / "images" / label)
+    with pytest.raises(DataError, match="the model has no class 'n99999999'"):
+        api.evaluate(model, tmp_path / "images")
+
+
+def test_imagenets_names_are_torchvisions(oracle, model):
+    assert list(imagenet().values()) == oracle.names
+    assert list(imagenet()) == sorted(imagenet())
+    assert len(set(imagenet().values())) == 1000
+    assert list(api.load(model).model.classes) == oracle.names
+
+
+def test_the_model_says_where_it_is_from(oracle, model):
+    config = json.loads((model / "config.json").read_text("utf-8"))
+    said = config["provenance"]
+    assert (said["library"], said["model"], said["licence"]) == ("torchvision", "resnet18", "unknown")
+    assert said["source"] == "resnet18.pth"
+    assert len(said["sha256"]) == 64
+    assert said["data"] == "ImageNet"
+    assert config["preprocessing"]["shorter"] == 256
+    assert "scores" not in config
+
+
+def test_scale_size_and_golden_image_can_be_given(oracle, tmp_path):
+    Image.fromarray(made_picture()[:40, :50]).save(tmp_path / "own.png")
+    path = import_weights(
+        oracle.folder / "resnet18.pth", out=tmp_path / "model", mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25),
+        size=96, golden=tmp_path / "own.png", licence="mit",
+    )  # fmt: skip
+    model = api.load(path).model
+    assert (model.preprocessing.size, model.preprocessing.shorter) == (96, 256)
+    assert model.preprocessing.mean == (0.5,) * 3
+    assert model.preprocessing.std == (0.25,) * 3
+    assert model.net.description.input == (3, 96, 96)
+    assert model.config["provenance"]["licence"] == "mit"
+    assert decode(path / "golden.png").shape == (40, 50, 3)
+
+
+def changed(oracle: Oracle, folder: Path, **tensors: torch.Tensor | None) -> Path:
+    state = load_file(oracle.folder / "resnet18.safetensors") | {
+        key.replace("__", "."): value for key, value in tensors.items() if value is not None
+    }
+    save_file(state, folder / "changed.safetensors")
+    return folder / "changed.safetensors"
+
+
+def test_a_background_class_is_dropped_or_named(oracle, tmp_path):
+    state = load_file(oracle.folder / "resnet18.safetensors")
+    weight = torch.cat([torch.full((1, 512), 3.0), state["fc.weight"]])
+    bias = torch.cat([torch.full((1,), 7.0), state["fc.bias"]])
+    file = changed(oracle, tmp_path, fc__weight=weight, fc__bias=bias)
+    kept = imported(file, out=tmp_path / "kept")
+    classes = api.load(kept.path).model.classes
+    assert classes[:2] == ("background", "tench")
+    assert len(classes) == 1001
+    assert any("--background drops the first" in note for note in kept.notes)
+    dropped = api.load(import_weights(file, background=True, out=tmp_path / "dropped")).model
+    assert dropped.classes == tuple(oracle.names)
+    assert torch.equal(dropped.net.state_dict()["fc.weight"], state["fc.weight"])
+    assert torch.equal(dropped.net.state_dict()["fc.bias"], state["fc.bias"])
+
+
+def test_classes_are_given_or_numbered(oracle, tmp_path):
+    file = changed(oracle, tmp_path, fc__weight=torch.randn(3, 512), fc__bias=torch.zeros(3))
+    done = imported(file, out=tmp_path / "a")
+    assert api.load(done.path).model.classes == ("class 0", "class 1", "class 2")
+    assert any("--classes names them" in note for note in done.notes)
+    (tmp_path / "lines.txt").write_text("cat\n dog\nowl\n\n", "utf-8")
+    (tmp_path / "list.json").write_text('["cat", "dog", "owl"]', "utf-8")
+    for given in (tmp_path / "lines.txt", tmp_path / "list.json", ["cat", "dog", "owl"]):
+        assert api.load(import_weights(file, classes=given, out=tmp_path / "a")).model.classes == (
+            "cat",
+            "dog",
+            "owl",
+        )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("cat\ndog\n", r"names.txt names 2 classes, and the network has 3"),
+        ("cat\ndog\ncat\n", r"names.txt names the class 'cat' twice"),
+        ("cat\n\nowl\n", r"name 2 is empty"),
+        ('["cat", "dog"', r"names.txt is no JSON list of names: "),
+        ('["cat", "dog", 3]', r"names.txt is no JSON list of names: some are no text"),
+    ],
+)
+def test_a_bad_list_of_classes_is_refused(oracle, tmp_path, text, message):
+    file = changed(oracle, tmp_path, fc__weight=torch.randn(3, 512), fc__bias=torch.zeros(3))
+    (tmp_path / "names.txt").write_text(text, "utf-8")
+    with pytest.raises(DataError, match=message):
+        import_weights(file, classes=tmp_path / "names.txt", out=tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
+def test_ten_classes_of_the_cifar_repository_are_cifars(tmp_path):
+    from goingdeeper.names import entries, namings
+
+    torch.manual_seed(0)
+    naming = next(one for one in namings("cifar") if one.model == "resnet20")
+    state = {one.theirs: torch.full(one.shape, 1e30) for one in entries(naming)}
+    torch.save({"state_dict": state, "best_prec1": 91.7}, tmp_path / "resnet20.th")
+    with pytest.raises(DataError, match=r"its weights give an image no finite answer"):
+        imported(tmp_path / "resnet20.th", out=tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+    torch.save({key: value.fill_(0.01) for key, value in state.items()}, tmp_path / "resnet20.th")
+    done = imported(tmp_path / "resnet20.th", out=tmp_path / "model")
+    assert api.load(done.path).model.classes == CIFAR_10
+    assert (done.library, done.network) == ("cifar", "cifar-resnet-20-a")
+    assert any("half of the zeros" in note for note in done.notes)
+
+
+def test_weights_that_are_no_numbers_are_refused(oracle, tmp_path):
+    bias = torch.zeros(1000)
+    bias[7] = math.nan
+    with pytest.raises(DataError, match=r"changed.safetensors: fc.bias holds values that are no numbers"):
+        import_weights(changed(oracle, tmp_path, fc__bias=bias), out=tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
+def test_another_hash_is_refused(oracle, tmp_path):
+    with pytest.raises(GateError, match=r"resnet18.pth has another sha256 than expected"):
+        import_weights(oracle.folder / "resnet18.pth", sha256="0" * 64, out=tmp_path / "model")
+    assert (oracle.folder / "resnet18.pth").exists()
+    assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize(
+    ("source", "error", "message"),
+    [
+        ("nowhere.pth", DataError, "nowhere.pth is not there"),
+        ("torchvision/resnet50", UsageError, "IMAGENET1K_V1, IMAGENET1K_V2; name one"),
+        (
+            "torchvision/resnet49",
+            UsageError,
+            "unknown weights 'torchvision/resnet49'; did you mean torchvision/resnet",
+        ),
+        ("hf:timm", UsageError, "is no name on the Hub"),
+    ],
+)
+def test_a_source_that_is_none_is_refused(tmp_path, monkeypatch, source, error, message):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(error, match=message):
+        import_weights(source)
+
+
+def test_what_is_in_the_way_is_kept(oracle, tmp_path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "precious").write_text("1")
+    with pytest.raises(UsageError, match="is there and holds no model; name another folder with -o"):
+        import_weights(oracle.folder / "resnet18.pth", out=tmp_path / "model")
+    assert (tmp_path / "model" / "precious").exists()
+
+
+def test_a_size_that_the_weights_do_not_fit_is_refused(tmp_path, monkeypatch):
+    from goingdeeper.names import entries, namings
+    from goingdeeper.trace import replace_classes
+
+    naming = next(one for one in namings("torchvision") if one.model == "vgg11")
+    network = replace_classes(naming.network(), 2)
+    made = {one.theirs: torch.zeros(one.shape) for one in entries(naming, network)}
+    save_file(made, tmp_path / "vgg11.safetensors")
+    with pytest.raises(UsageError, match=r"--size 96: fc6.weight is \(4096, 25088\), and would have to be"):
+        import_weights(tmp_path / "vgg11.safetensors", size=96, out=tmp_path / "model")
+
+
+def test_the_made_picture_is_always_the_same():
+    assert np.array_equal(made_picture(), made_picture())
+    assert made_picture().shape == (320, 448, 3)
+    assert made_picture().std() > 40

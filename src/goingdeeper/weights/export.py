@@ -127,7 +127,7 @@ def _check(naming: Naming, network: Network) -> None:
 
 
 def _notes(naming: Naming, model: Model) -> Iterator[str]:
-    if naming.optional:
+    if naming.optional and naming.dialect == "torch":
         yield "a model is kept without auxiliary heads; switch them off there (aux_logits=False)"
     if naming.bgr and naming.dialect != "torch":
         yield "the first convolution was turned to blue, green, red, as there"

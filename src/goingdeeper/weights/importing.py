@@ -230,7 +230,7 @@ def _without_background(network: Network, state: Mapping[str, Tensor]) -> tuple[
 
 
 def _checked(network: Network, state: Mapping[str, Tensor], file: Path, size: int | None) -> Network:
-    """The network, if the state is whole, finite and of its shapes. Raises DataError or UsageError."""
+    """The network, if the state is whole and of its shapes. Raises DataError or UsageError."""
     if network.input[0] != 3:
         raise DataError(f"{shown(file)} is for images of {network.input[0]} channels; only RGB is read here")
     with torch.device("meta"):
@@ -247,8 +247,6 @@ def _checked(network: Network, state: Mapping[str, Tensor], file: Path, size: in
             raise DataError(
                 f"{shown(file)}: {key} is {tuple(state[key].shape)} instead of {tuple(value.shape)}"
             )
-        if value.is_floating_point() and not bool(torch.isfinite(state[key]).all()):
-            raise DataError(f"{shown(file)}: {key} holds values that are no numbers; it cannot classify")
     return network
 
 

@@ -1,0 +1,65 @@
+"""`deeper export`: files for other libraries, and how what cannot be given is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from goingdeeper.names import entries, namings
+from goingdeeper.weights.importing import import_weights
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> Path:
+    """A model of the CIFAR repository's resnet20."""
+    folder = tmp_path_factory.mktemp("export")
+    naming = next(one for one in namings("cifar") if one.model == "resnet20")
+    save_file({one.theirs: torch.full(one.shape, 0.01) for one in entries(naming)}, folder / "w.safetensors")
+    return import_weights(folder / "w.safetensors", out=folder / "model")
+
+
+def test_a_file_for_another_library(deeper, model, here):
+    said = deeper("export", model, "--names", "cifar", "-o", "w.safetensors")
+    assert said.status == 0, said
+    found = load_file("w.safetensors")
+    assert said.out == f"cifar's resnet20 · {len(found)} tensors · w.safetensors\n"
+    assert "module.layer3.2.bn2.running_var" in found
+    document = json.loads(deeper("export", model, "--names", "cifar", "-o", "w.pth", "--json").out)
+    assert (document["file"], document["model"]) == ("w.pth", "resnet20")
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "message"),
+    [
+        ((), 2, "give --names LIBRARY and -o FILE, or --push hf:OWNER/NAME"),
+        (("--names", "cifar"), 2, "--names cifar: give the file with -o"),
+        (("--names", "cifar", "--push", "hf:a/b"), 2, "give --names LIBRARY"),
+        (("--push", "hf:a/b", "-o", "w.pth"), 2, "-o and --as are for --names"),
+        (("--names", "cifr", "-o", "w.pth"), 2, "unknown library 'cifr'; did you mean cifar?"),
+        (
+            ("--names", "torchvision", "-o", "w.pth"),
+            2,
+            "torchvision has no network such as cifar-resnet",
+        ),
+        (("--names", "cifar", "-o", "w.h5"), 2, "w.h5: for cifar the file ends in .safetensors"),
+        (("--push", "a/b"), 2, "a/b is no name on the Hub; give hf:owner/name"),
+        (("--push", "hf:a/b"), 5, "hf:a/b cannot be given: HF_HUB_OFFLINE forbids the network"),
+        (("--push", "hf:a/b@main"), 2, "leave out the revision and the file"),
+    ],
+)
+def test_refusals_are_one_line(deeper, model, here, monkeypatch, words, status, message):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert message in deeper("export", model, *words).refusal(status)
+    assert not list(here.iterdir())
+
+
+def test_a_run_that_is_none_is_refused(deeper, here, monkeypatch, tmp_path):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    assert "nowhere" in deeper("export", "nowhere", "--names", "cifar", "-o", "w.pth").refusal(2)
+    assert "is not in the Hub's cache" in deeper("predict", "hf:a/b", "photo.jpg").refusal(5)
+    assert "is not in the Hub's cache" in deeper("evaluate", "hf:a/b", "photos").refusal(5)

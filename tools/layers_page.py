@@ -132,7 +132,9 @@ KINDS: dict[Any, Kind] = {
         "slices, then `pad` of the channels",
         (ZeroPad(128, 2), (64, 56, 56)),
     ),
-    Slice: Kind("`channels`, H, W", SAME, NONE, UNCOUNTED, "`narrow`, then `act`", (Slice(64, 96), (176, 28, 28))),
+    Slice: Kind(
+        "`channels`, H, W", SAME, NONE, UNCOUNTED, "`narrow`, then `act`", (Slice(64, 96), (176, 28, 28))
+    ),
     Bias: Kind(SAME, SAME, "C biases", UNCOUNTED, "an addition, then `act`", (Bias(), (32, 28, 28))),
     Chain: Kind(
         "one layer after the other",

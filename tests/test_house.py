@@ -13,8 +13,8 @@ import goingdeeper
 
 ROOT = Path(goingdeeper.__file__).parent
 ROOMS = [
-    "version", "errors", "files", "stopping", "layers", "shapes", "trace", "notation", "edits", "catalogue",
-    "names", "published", "costs", "tables", "drawings", "comparisons", "recipes",
+    "version", "errors", "files", "stopping", "layers", "shapes", "trace", "stages", "notation", "edits",
+    "catalogue", "names", "published", "costs", "tables", "drawings", "comparisons", "recipes",
     "nn", "data", "runs", "weights", "evaluation", "training", "deploy", "prediction", "reports", "checks",
     "api", "__init__", "cli", "__main__",
 ]  # fmt: skip

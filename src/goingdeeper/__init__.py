@@ -11,25 +11,37 @@ from typing import TYPE_CHECKING, Any
 from goingdeeper.version import __version__
 
 if TYPE_CHECKING:
-    from goingdeeper.api import Run, check, compare, evaluate, load, report, train, train_several
+    from goingdeeper.api import (
+        Run,
+        check,
+        compare,
+        evaluate,
+        features,
+        load,
+        report,
+        train,
+        train_several,
+    )
     from goingdeeper.catalogue import names as list_models
     from goingdeeper.catalogue import network
     from goingdeeper.comparisons.audit import audit
     from goingdeeper.comparisons.diff import diff
     from goingdeeper.costs.counts import cost
     from goingdeeper.drawings.draw import draw
-    from goingdeeper.nn.build import build, create_model
+    from goingdeeper.nn.build import build
     from goingdeeper.notation import from_json, to_json
     from goingdeeper.recipes import names as list_recipes
     from goingdeeper.recipes import recipe
     from goingdeeper.runs.listing import list_runs
     from goingdeeper.tables.table import table
+    from goingdeeper.weights.create import create_model
 
 _HOMES = {
     "Run": "api",
     "check": "api",
     "compare": "api",
     "evaluate": "api",
+    "features": "api",
     "load": "api",
     "report": "api",
     "train": "api",
@@ -45,7 +57,7 @@ _HOMES = {
     "draw": "drawings.draw",
     "table": "tables.table",
     "build": "nn.build",
-    "create_model": "nn.build",
+    "create_model": "weights.create",
     "from_json": "notation",
     "to_json": "notation",
 }
@@ -62,6 +74,7 @@ __all__ = [
     "diff",
     "draw",
     "evaluate",
+    "features",
     "from_json",
     "list_models",
     "list_recipes",

@@ -25,7 +25,8 @@ from goingdeeper.evaluation.evaluate import evaluate as _evaluate
 from goingdeeper.evaluation.mistakes import evaluated_mistakes, written_mistakes
 from goingdeeper.evaluation.scores import Score
 from goingdeeper.files import make_folder, write_whole
-from goingdeeper.prediction.predictor import Answer, Failure, Held, expand
+from goingdeeper.prediction.features import Vectors, known_labels, vectors
+from goingdeeper.prediction.predictor import BATCH, Answer, Failure, Held, expand
 from goingdeeper.prediction.predictor import predict as _predict
 from goingdeeper.reports.report import write_report
 from goingdeeper.runs.folder import RunFolder
@@ -111,7 +112,7 @@ def train(
     source: PathLike,
     *,
     model: str | None = None,
-    recipe: str = "scratch",
+    recipe: str = "",
     epochs: int | None = None,
     batch: int | None = None,
     size: int | None = None,
@@ -130,6 +131,7 @@ def train(
     exclude: PathLike | None = None,
     group: bool | None = None,
     settings: Mapping[str, object] | None = None,
+    weights: PathLike | None = None,
     out: PathLike | None = None,
     events: Events | None = None,
 ) -> Run:
@@ -144,6 +146,7 @@ def train(
     images, for a test set that training never sees and `evaluate(..., split="test")` scores.
     tensorboard: curves in the run folder for it, too; an extra. exclude: a list of images to leave out, as
     `check` writes it. group: images that are nearly the same stay on one side of a split that is drawn.
+    weights: a run or model folder whose weights are fitted to other classes; the recipe is then `finetune`.
     settings: recipe fields by name, such as {"rate": 0.05, "flip": False}. An unfinished run of the same
     settings and images goes on. Raises DataError for unusable images, UsageError for unknown names.
     """
@@ -151,7 +154,7 @@ def train(
         source, model=model, recipe=recipe, epochs=epochs, batch=batch, size=size, seed=seed, device=device,
         from_run=from_run, time=time, devices=devices, teacher=teacher, init_seed=init_seed,
         split_seed=split_seed, split=split, fold=fold, test_share=test_share, tensorboard=tensorboard,
-        exclude=exclude, group=group, settings=settings,
+        exclude=exclude, group=group, settings=settings, weights=weights,
     )  # fmt: skip
     folder = _train(wishes, Path(out) if out is not None else None, events)
     report(folder.path)
@@ -192,7 +195,7 @@ def _wishes(source: PathLike, **options: Any) -> Wishes:
     """What `train` was asked for, with paths and settings as text."""
     if not isinstance(options.get("recipe", ""), str):
         raise UsageError("recipe: give its name; settings={...} changes settings of it")
-    for name in ("from_run", "teacher", "split", "exclude"):
+    for name in ("from_run", "teacher", "split", "exclude", "weights"):
         options[name] = _path(options.get(name))
     settings = options.pop("settings", None) or {}
     return Wishes(
@@ -253,6 +256,39 @@ def load(path: PathLike) -> Run:
     """
     place = local(path)
     return Run(place, load_model(place))
+
+
+def features(
+    run: Run | PathLike,
+    images: PathLike | Picture | Iterable[PathLike | Picture],
+    *,
+    layer: str | None = None,
+    batch: int = BATCH,
+    device: str = "auto",
+) -> Vectors:
+    """What a run knows of images before it names a class: paths, classes where known, values (N, D).
+
+    layer: an address, whose value is flattened; what the classifier is given unless one is named. Raises
+    DataError, naming the file, for an image that cannot be read; UsageError for an unknown address.
+    """
+    trained = run if isinstance(run, Run) else load(run)
+    given = [images] if isinstance(images, str | os.PathLike | np.ndarray | Image.Image) else list(images)
+    places = [os.fspath(each) for each in given if isinstance(each, str | os.PathLike)]
+    parts = []
+    for part in vectors(
+        trained.model, _expanded(given), layer=layer, batch=batch, device=choose_device(device).value,
+        labels=known_labels(places),
+    ):  # fmt: skip
+        if isinstance(part, Failure):
+            raise DataError(part.problem)
+        parts.append(part)
+    if not parts:
+        raise DataError("no images were given")
+    return Vectors(
+        tuple(path for part in parts for path in part.paths),
+        tuple(name for part in parts for name in part.classes),
+        np.concatenate([part.values for part in parts]),
+    )
 
 
 def evaluate(

@@ -274,8 +274,16 @@ def test_devices_of_this_machine():
         ({"epochs": 4}, (("iterations", "9"),), "iterations and epochs or --time: give one of them"),
         ({}, (("rate", "1"), ("rate", "2")), "rate is set twice; give one of them"),
         ({}, (("schedule", "Steps"),), "Steps has no places; give them, such as --set schedule.at=30,60"),
-        ({"recipe": "finetune"}, (), "finetune goes on from trained weights; give --from RUN"),
-        ({"recipe": "dsn-2"}, (("batch", "9"),), "dsn-2 goes on from a run of dsn-1; give --from RUN"),
+        (
+            {"recipe": "finetune"},
+            (),
+            "finetune goes on from trained weights; give --weights SOURCE or --from RUN",
+        ),
+        (
+            {"recipe": "dsn-2"},
+            (("batch", "9"),),
+            "dsn-2 goes on from a run of dsn-1; give --from RUN",
+        ),
     ],
 )
 def test_settings_that_contradict_each_other(wish, settings, said):

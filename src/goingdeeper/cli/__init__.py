@@ -30,6 +30,7 @@ VERBS = {
     "train": ("train", "Train a classifier on a folder of images."),
     "evaluate": ("evaluate", "Score a run, or several together, as the papers did."),
     "predict": ("use", "Classify images with a trained run."),
+    "features": ("features", "Write what a trained run knows of images as vectors."),
     "runs": ("use", "List what has been trained, with scores."),
     "compare": ("compare", "Say whether the difference between two runs is real."),
     "export": ("export", "Give a model away: other libraries' names, or the Hub."),

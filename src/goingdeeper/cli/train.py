@@ -72,7 +72,9 @@ class Several(click.ParamType[Any]):
     metavar="ID[,ID...]",
     help="Network, as `deeper list` names it; several are trained side by side.",
 )
-@click.option("--recipe", default="scratch", show_default=True, metavar="NAME", help="How to train.")
+@click.option(
+    "--recipe", default="", metavar="NAME", help="How to train: scratch, or finetune with --weights."
+)
 @click.option("--epochs", type=click.IntRange(1), help="Times each image is seen.")
 @click.option("--batch", type=click.IntRange(1), help="Images a step, of all devices together.")
 @click.option("--lr", metavar="RATE", help="Learning rate.")
@@ -100,6 +102,7 @@ class Several(click.ParamType[Any]):
 )
 @click.option("--time", metavar="TIME", help="A budget such as 10m or 1h30m, instead of --epochs.")
 @click.option("--from", "from_run", metavar="RUN", help="Go on from the weights of this run.")
+@click.option("--weights", metavar="SOURCE", help="Trained weights to fit to IMAGES: a run or model folder.")
 @click.option("--teacher", metavar="RUN", help="A run to learn from, where the recipe does.")
 @click.option(
     "--group/--no-group",

@@ -12,13 +12,18 @@ class TrainedNorm(nn.BatchNorm2d):
 
     images: of a group, 0 for the whole batch; a last group is smaller where they do not divide, and joins
     the one before where it is one image. tracked: whether the running statistics follow: by the mean of the
-    groups', weighted by images.
+    groups', weighted by images. fixed: the running statistics are what it computes with, and stay.
     """
 
     images = 0
     tracked = True
+    fixed = False
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.fixed:
+            return F.batch_norm(
+                x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps
+            )
         groups = group_sizes(len(x), self.images)
         if not self.training or (self.tracked and len(groups) == 1):
             return super().forward(x)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from torch import nn
 
@@ -18,17 +18,19 @@ def prepare(
     norm_batch: int = 0,
     norm_decay: float = 0.0,
     population: bool = False,
+    norm_frozen: bool = False,
     recompute: int = 0,
     stochastic_depth: float = 0.0,
 ) -> None:
     """Sets how the network computes in training; evaluation, weights and state dict keys stay as they are.
 
     The arguments are a recipe's fields. norm_batch: images that batch norm takes its statistics over, 0 for
-    the whole batch. norm_decay: of the running statistics, 0 for the description's. population: only refused
-    where there is no batch norm; `population_statistics` does it. recompute: so many neighbouring residual,
-    Concat or highway blocks at a time keep only their input and are computed again in the backward pass,
-    with the same gradients. stochastic_depth: chance that the last residual block's body is left out for an
-    image, in proportion for earlier ones (Huang et al. 2016, equation 4); torch's global generator draws.
+    the whole batch. norm_decay: of the running statistics, 0 for the description's. population, norm_frozen:
+    only refused where there is no batch norm; `population_statistics` and `hold_norms` do it. recompute: so
+    many neighbouring residual, Concat or highway blocks at a time keep only their input and are computed
+    again in the backward pass, with the same gradients. stochastic_depth: chance that the last residual
+    block's body is left out for an image, in proportion for earlier ones (Huang et al. 2016, equation 4);
+    torch's global generator draws.
 
     Raises UsageError where the network has nothing that a setting applies to.
     """
@@ -36,6 +38,7 @@ def prepare(
     norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm2d)]
     if not norms:
         asked = {"norm_batch": norm_batch, "norm_decay": norm_decay, "population": population}
+        asked["norm_frozen"] = norm_frozen
         for field, value in asked.items():
             if value:
                 raise UsageError(f"{field}={value}: {name} has no batch norm; leave it out")
@@ -72,6 +75,16 @@ def prepare(
     draws = bool(stochastic_depth) or any(isinstance(module, nn.Dropout) for module in net.modules())
     for row in rows:
         row._recompute, row._draws = recompute, draws
+
+
+def hold_norms(net: Net, held: Callable[[str], bool]) -> None:
+    """Batch norm at the addresses for which `held` is true keeps its statistics, and computes with them."""
+    for name, module in net.named_modules():
+        if isinstance(module, nn.BatchNorm2d):
+            if held(name):
+                module.__class__ = TrainedNorm
+            if isinstance(module, TrainedNorm):
+                module.fixed = held(name)
 
 
 def _trunk(net: Net) -> Iterator[nn.Module]:

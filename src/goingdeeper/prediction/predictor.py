@@ -49,10 +49,14 @@ class Failure:
 
 @dataclass(frozen=True)
 class Held:
-    """An image within a source of another kind than files: its path for people, and what reads its pixels."""
+    """An image within a source of another kind than files: its path for people, and what reads its pixels.
+
+    label: its class there, empty where it has none.
+    """
 
     path: str
     read: Callable[[], Pixels]
+    label: str = ""
 
 
 def predict(
@@ -116,7 +120,9 @@ def _held(location: str, folder: bool) -> list[Held]:
     source = open_source(location, split="all")
     # The paths in a file begin with its name, or are relative to where a list is.
     place = Path(location) if folder else Path(location).parent
-    return [Held(str(place / item.path), partial(source.read, item.path)) for item in source.items]
+    return [
+        Held(str(place / item.path), partial(source.read, item.path), item.label) for item in source.items
+    ]
 
 
 def _answers(
@@ -126,23 +132,7 @@ def _answers(
     threshold: float,
     first: int,
 ) -> list[Answer | Failure]:
-    fitted: list[Pixels] = []
-    slots: list[int | Failure] = []
-    names: list[str] = []
-    for number, image in enumerate(part, first):
-        names.append(_name(image) if isinstance(image, str | os.PathLike | Held) else f"image {number}")
-        try:
-            if isinstance(image, Held):
-                read = image.read()
-            else:
-                read = _read(image) if isinstance(image, str | os.PathLike) else _checked(image)
-        except StoreError:  # no fault of the image's
-            raise
-        except DataError as problem:
-            slots.append(Failure(names[-1], str(problem)))
-            continue
-        slots.append(len(fitted))
-        fitted.append(model.preprocessing.fit(read))
+    names, slots, fitted = read(part, model.preprocessing, first)
     if fitted:
         with torch.inference_mode():
             likely = model.net(model.preprocessing.views(fitted)).softmax(1)
@@ -156,6 +146,35 @@ def _answers(
             chosen = tuple((model.classes[n], p) for n, p in pairs)
             answers.append(Answer(name, chosen, chosen[0][1] >= threshold))
     return answers
+
+
+def read(
+    part: Sequence[str | os.PathLike[str] | Held | Pixels | Image.Image],
+    preprocessing: Preprocessing,
+    first: int = 0,
+) -> tuple[list[str], list[int | Failure], list[Pixels]]:
+    """Each image's name and its place among those that could be read, with these, fitted to the input.
+
+    first: number of the first image, for the names of pixels.
+    """
+    fitted: list[Pixels] = []
+    slots: list[int | Failure] = []
+    names: list[str] = []
+    for number, image in enumerate(part, first):
+        names.append(_name(image) if isinstance(image, str | os.PathLike | Held) else f"image {number}")
+        try:
+            if isinstance(image, Held):
+                pixels = image.read()
+            else:
+                pixels = _read(image) if isinstance(image, str | os.PathLike) else _checked(image)
+        except StoreError:  # no fault of the image's
+            raise
+        except DataError as problem:
+            slots.append(Failure(names[-1], str(problem)))
+            continue
+        slots.append(len(fitted))
+        fitted.append(preprocessing.fit(pixels))
+    return names, slots, fitted
 
 
 def _name(path: str | os.PathLike[str] | Held) -> str:

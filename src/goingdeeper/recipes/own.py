@@ -14,7 +14,10 @@ FINETUNE = Recipe(
     "finetune",
     optimiser=SGD(rate=0.01, momentum=0.9, weight_decay=1e-4),
     schedule=WarmupCosine(1.0),
-    rules=(Rule("classifier", rate=10.0),),
+    rules=(Rule("classifier", rate=10.0), Rule("heads.*", rate=10.0)),
+    stage_rate=0.7,
+    head_epochs=1,
+    stop_after=10,
     said=says({
         "optimiser": "inferred: a tenth of the rate from scratch, so that what was learnt stays",
         "schedule": "inferred: half as long a warm-up as from scratch",

@@ -19,9 +19,10 @@ DEFAULT = "default"
 SAME = "A line without a source has that of the line above it."
 
 GROUPS = {
-    "length": ("epochs", "iterations", "batch", "size"),
+    "length": ("epochs", "iterations", "batch", "size", "stop_after"),
     "optimiser": ("optimiser", "decay_all", "rules", "momentum_schedule", "clip"),
     "rate over time": ("schedule", "until_learning"),
+    "trained weights": ("freeze", "norm_frozen", "stage_rate", "head_epochs"),
     "images": ("input", "augmentation", "balance", "bad_share"),
     "loss": ("loss", "head_weights", "stochastic_depth"),
     "statistics and averages": ("norm_batch", "norm_decay", "population", "average"),

@@ -38,6 +38,12 @@ class Recipe:
     running statistics, 0 for the network's own. population: exact statistics at the end, over the training
     set, in place of the running ones. stochastic_depth: chance that the last residual block is left out, in
     proportion for earlier ones.
+    freeze: what stays as the weights that are gone on from have it: `none` of it; all up to a layer or stage,
+    by its address, such as `conv4`; or all but the classifier, `head`. norm_frozen: batch norm computes with
+    the weights' own statistics in training, too, and leaves them. stage_rate: of the next stage's rate, what
+    each stage of the trunk has; a stage halves the map. head_epochs: first epochs, half of all at most, in
+    which only the classifier and auxiliary heads train, at their full rate; schedules begin after them.
+    stop_after: epochs without a better validation error after which training ends; 0 for never.
     balance: rare classes weigh more in the loss, or are drawn more often. recompute: so many blocks at a
     time are computed again in the backward pass; 0 keeps everything. accumulate: parts that a batch is
     computed in. bad_share: images that may be unreadable and left out.
@@ -69,6 +75,11 @@ class Recipe:
     norm_decay: float = 0.0
     population: bool = False
     stochastic_depth: float = 0.0
+    freeze: str = "none"
+    norm_frozen: bool = False
+    stage_rate: float = 1.0
+    head_epochs: int = 0
+    stop_after: int = 0
     balance: Literal["none", "loss", "sampling"] = "none"
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     compile: bool = False

@@ -25,7 +25,7 @@ ALIASES = {"lr": "optimiser.rate", "learning_rate": "optimiser.rate"}
 
 AT_MOST_ONE = frozenset({
     "momentum", "pad", "smoothing", "average", "bad_share", "decay", "beta1", "beta2", "erase", "cutout",
-    "norm_decay", "stochastic_depth", "share", "start", "present",
+    "norm_decay", "stochastic_depth", "share", "start", "present", "stage_rate",
 })  # fmt: skip
 AT_LEAST_ONE = frozenset({"batch", "accumulate", "repeats", "tries", "aspect"})
 ANY = frozenset({"low", "high"})
@@ -103,6 +103,8 @@ def lasting(recipe: Recipe, epochs: int, per_epoch: int) -> Recipe:
         recipe = replace(recipe, epochs=epochs)
     if share == 1:
         return recipe
+    if recipe.stop_after:
+        recipe = replace(recipe, stop_after=max(1, round(recipe.stop_after * share)))
     loss = recipe.loss
     if isinstance(loss, Distillation):
         loss = replace(loss, schedule=_stretched(loss.schedule, share))

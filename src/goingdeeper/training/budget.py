@@ -37,6 +37,7 @@ def epochs_within(job: Job, budget: float, engine: Engine | None = None) -> tupl
     An epoch is its training steps and the evaluation after it. The job's network is left as it is.
     """
     trainer = Trainer(replace(job, net=copy.deepcopy(job.net)), engine=engine)
+    trainer.progress.epoch += job.head_epochs  # which take less time than those that follow
     tries = trainer.tries()
     taken: list[float] = []
     clock = time.perf_counter()

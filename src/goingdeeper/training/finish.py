@@ -76,7 +76,7 @@ def finish(
     images = len(job.train) // job.recipe.batch * job.recipe.batch or len(job.train)
     rates = [row["images_per_second"] for row in progress.rows]
     result = {
-        "epochs": job.epochs,
+        "epochs": progress.epoch - 1,
         "best_epoch": progress.best_epoch,
         "seconds": round(progress.seconds, 1),
         "images_per_second": round(statistics.median(rates), 1),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from goingdeeper.errors import unknown
@@ -12,6 +12,7 @@ from goingdeeper.layers import Conv, Linear, Network
 from goingdeeper.recipes.optimisers import Rule
 from goingdeeper.recipes.recipe import Recipe
 from goingdeeper.recipes.schedules import Schedule
+from goingdeeper.stages import classifier, depth_of, depths
 from goingdeeper.trace import trace
 
 WORDS = ("weights", "convolutions", "biases", "norms", "slopes", "classifier")
@@ -35,7 +36,7 @@ def shares(names: Iterable[str], network: Network, recipe: Recipe) -> dict[str, 
     Parameters from outside of the description, such as a hint's regressor, are biases or weights by their
     names. Raises UsageError for a rule that names a parameter which is not there.
     """
-    known = kinds(network)
+    known, depth = kinds(network), depths(network)
     found = {name: known.get(name, _outside(name)) for name in names}
     for rule in recipe.rules:
         if not _is_pattern(rule.of) and rule.of not in {*WORDS, *known, *found}:
@@ -43,12 +44,15 @@ def shares(names: Iterable[str], network: Network, recipe: Recipe) -> dict[str, 
                 f"part of {network.name} in a rule of recipe {recipe.name}:", rule.of, [*WORDS, *found],
                 f"a rule is for {', '.join(WORDS)}, a parameter or a pattern",
             )  # fmt: skip
-    return {name: _share(name, words, recipe) for name, words in found.items()}
+    return {
+        name: _share(name, words, recipe, recipe.stage_rate ** depth_of(name, depth))
+        for name, words in found.items()
+    }
 
 
 def kinds(network: Network) -> dict[str, frozenset[str]]:
     """The words that fit each parameter that the network's layers may have, by its name when built."""
-    last = _classifier(network)
+    last = classifier(network)
     found: dict[str, frozenset[str]] = {}
     for step in trace(network):
         if isinstance(step.layer, Conv | Linear):
@@ -62,23 +66,17 @@ def kinds(network: Network) -> dict[str, frozenset[str]]:
     return found
 
 
-def _classifier(network: Network) -> str:
-    """Address of the trunk's last layer with weights, which gives the classes."""
-    trunk = trace(replace(network, heads=()))
-    return [step.path for step in trunk if isinstance(step.layer, Conv | Linear)][-1]
-
-
 def _outside(name: str) -> frozenset[str]:
     return frozenset({"biases" if name.endswith("bias") else "weights"})
 
 
-def _share(name: str, words: frozenset[str], recipe: Recipe) -> Share:
+def _share(name: str, words: frozenset[str], recipe: Recipe, stage: float) -> Share:
     rules = [rule for rule in recipe.rules if _fits(rule, name, words)]
     decays = [rule.decay for rule in rules if rule.decay is not None]
     named = any(rule.of in APART or rule.of == name for rule in rules if rule.decay is not None)
     bounds = [rule.max_norm for rule in rules if rule.max_norm and "weights" in words]
     return Share(
-        math.prod(rule.rate for rule in rules),
+        math.prod(rule.rate for rule in rules) * stage,
         math.prod(decays) * ("weights" in words or recipe.decay_all or named),
         min(bounds, default=0.0),
         tuple(rule.schedule for rule in rules if rule.schedule),

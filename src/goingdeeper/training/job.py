@@ -50,6 +50,11 @@ class Job:
         """The last one may be cut short where the recipe counts iterations."""
         return -(-self.steps // self.steps_per_epoch)
 
+    @property
+    def head_epochs(self) -> int:
+        """First epochs in which the classifier trains alone: half of all at most."""
+        return min(self.recipe.head_epochs, self.epochs // 2)
+
 
 def counted(items: Sequence[Item], classes: Sequence[str]) -> dict[str, int]:
     found = Counter(item.label for item in items)

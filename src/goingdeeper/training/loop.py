@@ -63,7 +63,14 @@ class Trainer:
         self.net = job.net.to(self.engine.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         way = way or choose_way(self.net, job.recipe, job.pictures, job.train, self.engine)
         self.update = Updater(
-            self.net, job.recipe, job.seed, self.engine, job.teacher, job.counts, capturable=way == "captured"
+            self.net,
+            job.recipe,
+            job.seed,
+            self.engine,
+            job.teacher,
+            job.counts,
+            capturable=way == "captured",
+            head_epochs=job.head_epochs,
         )
         self.resident = None
         if way != "loaded":
@@ -84,7 +91,17 @@ class Trainer:
 
     @property
     def done(self) -> bool:
-        return self.progress.epoch > self.job.epochs
+        return self.progress.epoch > self.job.epochs or self.given_up
+
+    @property
+    def given_up(self) -> bool:
+        """Whether the validation error has not become better for as long as the recipe waits.
+
+        Epochs of the classifier alone do not count.
+        """
+        patience = self.job.recipe.stop_after
+        since = self.progress.epoch - 1 - max(self.progress.best_epoch, self.job.head_epochs)
+        return patience > 0 and since >= patience
 
     def run(
         self, stop: StopRequest, checkpoints: Path, events: Events, epoch_end: Callable[[], None]
@@ -106,10 +123,17 @@ class Trainer:
             if end:
                 epoch_end()
                 events.epoch(end)
+        if self.given_up and self.progress.epoch <= self.job.epochs:
+            waited = self.job.recipe.stop_after
+            events.note(
+                f"ended after epoch {self.progress.epoch - 1}: no better validation error for {waited} "
+                f"epoch{'' if waited == 1 else 's'}; --set stop_after=0 goes on"
+            )
 
     def batches(self) -> Iterator[Batch]:
         """What is left of the current epoch, and the network ready for it."""
         job, progress = self.job, self.progress
+        self.update.turn(progress.epoch)
         self.net.train()
         balance = job.recipe.balance == "sampling"
         if self.resident:

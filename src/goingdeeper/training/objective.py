@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple, Self
 
 import torch
@@ -17,6 +17,7 @@ from goingdeeper.recipes.recipe import Recipe
 from goingdeeper.recipes.schedules import Now
 from goingdeeper.runs.model import Model
 from goingdeeper.shapes import dims
+from goingdeeper.stages import classifier, frozen, under
 from goingdeeper.training.hints import hint_losses, probed, regressor
 from goingdeeper.training.losses import (
     class_weights,
@@ -56,7 +57,7 @@ class Objective(nn.Module):
     head_weights: by the head's address; `*` is for all others. A head of weight 0 stays in the network, and
     is neither computed nor trained. class_weights: (K,), on all of an image's loss. teacher: for Hint and
     Distillation; it only evaluates, and is in neither parameters() nor state_dict(). generator: for a hint's
-    regressor, which is no part of `net`.
+    regressor, which is no part of `net`. frozen: addresses of layers that do not train.
 
     Parameters of the network that the loss does not reach are set to ask for no gradient, all others to ask.
     Raises UsageError for a head or an address that is not there, and a missing or unfit teacher.
@@ -74,11 +75,14 @@ class Objective(nn.Module):
         class_weights: Tensor | None = None,
         teacher: Net | None = None,
         generator: torch.Generator | None = None,
+        frozen: Collection[str] = (),
     ) -> None:
         super().__init__()
         self.net = net
         self.loss = loss
         weights = _weighted_heads(net.description, head_weights)
+        # A head on what is frozen would train for itself alone.
+        weights = {name: weight for name, weight in weights.items() if not under(name, frozen)}
         self.head_weights = {} if isinstance(loss, Hint) else weights
         self._each = of_each(loss)
         self._teacher: list[Net] = []  # in a list, it is no part of this module
@@ -102,8 +106,13 @@ class Objective(nn.Module):
             reached = _reached(net, loss.student)
         if isinstance(loss, Distillation):
             self.teacher_weight.fill_(loss.weight)
+        reached = frozenset(name for name in reached if not under(name, frozen))
         for name, parameter in net.named_parameters():
             parameter.requires_grad_(name in reached)
+        if not reached:
+            raise UsageError(f"nothing of {net.description.name} is left to train; freeze less")
+        last = classifier(net.description)
+        self._behind = [name for name in reached if not (under(name, (last,)) or name.startswith("heads."))]
         self.to(device)
 
     def forward(self, images: Tensor, labels: Tensor) -> Losses:
@@ -131,6 +140,11 @@ class Objective(nn.Module):
         """Sets what follows a schedule, before each step: the teacher's weight in distillation."""
         if isinstance(self.loss, Distillation):
             self.teacher_weight.fill_(self.loss.weight * self.loss.schedule.factor(now))
+
+    def alone(self, alone: bool) -> None:
+        """The classifier and the heads train alone, or with all that is reached."""
+        for name in self._behind:
+            self.net.get_parameter(name).requires_grad_(not alone)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -181,6 +195,7 @@ def objective_for(
         class_weights=class_weights(tuple(counts.values())) if counts and recipe.balance == "loss" else None,
         teacher=teacher.net if teacher else None,
         generator=generator,
+        frozen=frozen(net.description, recipe.freeze),
     )
 
 

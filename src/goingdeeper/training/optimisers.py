@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -42,6 +43,10 @@ def optimiser(
 
 def base_rate(recipe: Recipe, now: Now) -> float:
     """The rate of parameters that no rule is for."""
+    clock = _clock(recipe, now)
+    if clock is None:
+        return recipe.optimiser.rate
+    now = clock
     warm = recipe.until_learning.factor(now) if recipe.until_learning else 1.0
     return recipe.optimiser.rate * recipe.schedule.factor(now) * warm
 
@@ -52,9 +57,12 @@ def set_rates(optimiser: torch.optim.Optimizer, recipe: Recipe, now: Now) -> boo
     Whether the momentum changed: a captured graph holds it as a number and must be captured again.
     """
     base, changed = base_rate(recipe, now), False
-    momentum = getattr(recipe.optimiser, "momentum", 0.0) * recipe.momentum_schedule.factor(now)
+    clock = _clock(recipe, now)
+    momentum = getattr(recipe.optimiser, "momentum", 0.0)
+    momentum *= recipe.momentum_schedule.factor(clock) if clock else 1.0
     for group in optimiser.param_groups:
-        rate = base * group["share"].rate * math.prod(one.factor(now) for one in group["share"].schedules)
+        schedules = group["share"].schedules if clock else ()
+        rate = base * group["share"].rate * math.prod(one.factor(clock) for one in schedules)
         if rate != group["rate"]:
             group["rate"] = rate
             if isinstance(group["lr"], Tensor):
@@ -64,6 +72,17 @@ def set_rates(optimiser: torch.optim.Optimizer, recipe: Recipe, now: Now) -> boo
         if "momentum" in group and group["momentum"] != momentum:
             group["momentum"], changed = momentum, True
     return changed
+
+
+def _clock(recipe: Recipe, now: Now) -> Now | None:
+    """What schedules go by: they begin after the epochs of the classifier alone; None within these."""
+    if not recipe.head_epochs:
+        return now
+    alone = min(recipe.head_epochs, math.ceil(now.steps / now.per_epoch) // 2)
+    before = alone * now.per_epoch
+    if now.step < before:
+        return None
+    return replace(now, step=now.step - before, steps=now.steps - before, errors=now.errors[alone:])
 
 
 @torch.no_grad()

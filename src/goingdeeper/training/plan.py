@@ -29,11 +29,11 @@ from goingdeeper.recipes.settings import change, full_name, lasting
 from goingdeeper.runs.folder import RunFolder
 from goingdeeper.runs.model import Model
 from goingdeeper.trace import smallest_input, trace
+from goingdeeper.training.reason import Reason
+from goingdeeper.training.tuning import FINETUNE, finetuned
 
 IMAGES_SEEN = 36_000
 """The default length of a run from scratch: so many images, however often each comes round."""
-
-FINETUNE = "finetune"
 
 PAPER = "paper"
 """The recipe of the network's own paper."""
@@ -50,19 +50,20 @@ GROUP = False
 class Wishes:
     """What was asked for; None is left to the defaults.
 
-    from_run: a run whose weights are gone on from. time: a budget such as `10m`, instead of epochs.
-    devices: processes that share each batch. teacher: a run that the recipe's loss learns from. seed: of the
-    order of images, of every draw in training, and of the initial weights unless init_seed is given.
-    split_seed: of the images held out; the same for all seeds, so that runs can be compared. split: a run, or
-    its split.csv, whose sides are taken. fold: `2/5` holds out the second of five parts. test_share: of the
-    images, for a test set that training never sees. tensorboard: curves for it, too, which changes nothing
-    else. exclude: a list of images to leave out. group: whether images that are nearly the same stay on one
-    side. settings: recipe fields by name, as text.
+    recipe: its name; "" is `finetune` for weights, and else `scratch`. from_run: a run that is gone on from,
+    with its classes. weights: trained weights that are fitted to the images: a run or a model folder. time: a
+    budget such as `10m`, instead of epochs. devices: processes that share each batch. teacher: a run that the
+    recipe's loss learns from. seed: of the order of images, of every draw in training, and of the initial
+    weights unless init_seed is given. split_seed: of the images held out; the same for all seeds, so that
+    runs can be compared. split: a run, or its split.csv, whose sides are taken. fold: `2/5` holds out the
+    second of five parts. test_share: of the images, for a test set that training never sees. tensorboard:
+    curves for it, too, which changes nothing else. exclude: a list of images to leave out. group: whether
+    images that are nearly the same stay on one side. settings: recipe fields by name, as text.
     """
 
     source: str
     model: str | None = None
-    recipe: str = "scratch"
+    recipe: str = ""
     epochs: int | None = None
     batch: int | None = None
     size: int | None = None
@@ -81,13 +82,11 @@ class Wishes:
     exclude: str | None = None
     group: bool | None = None
     settings: tuple[tuple[str, str], ...] = ()
+    weights: str | None = None
 
-
-@dataclass(frozen=True)
-class Reason:
-    what: str
-    value: str
-    why: str
+    def __post_init__(self) -> None:
+        if not self.recipe:
+            object.__setattr__(self, "recipe", FINETUNE if self.weights is not None else "scratch")
 
 
 @dataclass(frozen=True)
@@ -251,6 +250,11 @@ def choose_recipe(
             why = "asked for, its schedule in proportion"
         else:
             chosen = replace(chosen, epochs=epochs, iterations=0)
+    if chosen.name == FINETUNE:
+        for reason in finetuned(chosen, network, images):
+            if reason.what not in given:
+                reasons.append(reason)
+                chosen = change(chosen, {reason.what: reason.value})
     names = {key: key.rpartition(".")[2] for key in asked}
     reasons += [Reason(names[k], v, why if k == "epochs" else "asked for") for k, v in asked.items()]
     _check(wishes, chosen, network, images)
@@ -285,8 +289,7 @@ def _defaults(wishes: Wishes, chosen: Recipe, network: Network, source: Source, 
         ]
     else:
         found = _from_images(chosen, network, images)
-        # Weights that are gone on from bring the scale of their images.
-        defaults = [one for one in found if one.what != "input" or wishes.from_run is None]
+        defaults = [one for one in found if one.what != "input" or not _begun(wishes)]
     if source.oriented:
         why = "single characters or numbers as classes; --set flip=true mirrors images"
         defaults.append(Reason("flip", "false", why))
@@ -294,6 +297,11 @@ def _defaults(wishes: Wishes, chosen: Recipe, network: Network, source: Source, 
         why = "images are mirrored at random; --set flip=false turns it off"
         defaults.append(Reason("flip", "true", why))
     return defaults
+
+
+def _begun(wishes: Wishes) -> bool:
+    """Whether there are weights to go on from, which bring the scale of their images."""
+    return wishes.from_run is not None or wishes.weights is not None
 
 
 def _batch(network: Network, images: int) -> int:
@@ -338,15 +346,25 @@ def _check(wishes: Wishes, chosen: Recipe, network: Network, images: int) -> Non
         text = f"a batch of {batch} cannot be shared evenly by {devices} process{'es' if devices > 1 else ''}"
         text += f" in {chosen.accumulate} parts each" if chosen.accumulate > 1 else ""
         raise UsageError(f"{text}; give --batch {max(1, batch // parts) * parts}")
-    if batch // parts < 2 and _normed(network):
+    if batch // parts < 2 and _normed(network) and not chosen.norm_frozen:
         raise UsageError(
             f"a batch of {batch // parts} leaves batch normalisation nothing to average; "
             f"give --batch {2 * parts} or more"
         )
     if chosen.after and wishes.from_run is None:
         raise UsageError(f"the recipe {chosen.name} goes on from a run of {chosen.after}; give --from RUN")
-    if chosen.name == FINETUNE and wishes.from_run is None:
-        raise UsageError("the recipe finetune goes on from trained weights; give --from RUN")
+    if chosen.name == FINETUNE and not _begun(wishes):
+        raise UsageError(
+            "the recipe finetune goes on from trained weights; give --weights SOURCE or --from RUN"
+        )
+    if chosen.freeze != "none" and not _begun(wishes):
+        raise UsageError(f"freeze={chosen.freeze} keeps trained weights; give --weights SOURCE or --from RUN")
+    if chosen.population and (chosen.norm_frozen or chosen.freeze != "none"):
+        raise UsageError(
+            "population replaces the statistics that norm_frozen and freeze keep; give one of them"
+        )
+    if isinstance(chosen.loss, Hint) and (chosen.freeze != "none" or chosen.head_epochs):
+        raise UsageError(f"{chosen.name} teaches a hint and no classifier; leave out freeze and head_epochs")
     learns = isinstance(chosen.loss, Hint | Distillation)
     if learns and wishes.teacher is None:
         raise UsageError(f"the recipe {chosen.name} learns from another network; give --teacher RUN")

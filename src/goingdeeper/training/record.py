@@ -22,7 +22,8 @@ from goingdeeper.recipes.recipe import Recipe
 from goingdeeper.recipes.settings import as_data
 from goingdeeper.runs.folder import RunFolder
 from goingdeeper.training.events import Events
-from goingdeeper.training.plan import Plan, Reason, Wishes
+from goingdeeper.training.plan import Plan, Wishes
+from goingdeeper.training.reason import Reason
 from goingdeeper.version import __version__
 
 

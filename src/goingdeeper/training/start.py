@@ -15,12 +15,35 @@ from goingdeeper.nn.build import Net
 from goingdeeper.recipes.recipe import Recipe
 from goingdeeper.runs.model import Model, load_model
 from goingdeeper.trace import trace
-from goingdeeper.training.plan import FINETUNE, Reason
+from goingdeeper.training.plan import Wishes
+from goingdeeper.training.reason import Reason
+from goingdeeper.training.tuning import FINETUNE
+from goingdeeper.weights.fitting import fit, weights_at
 
 
 def begin_from(path: str | None) -> Model | None:
     """The model to go on from, its golden image checked; None where nothing was asked for."""
     return None if path is None else load_model(Path(path))
+
+
+def begin(wishes: Wishes) -> Model | None:
+    """The model of --from or of --weights. Raises UsageError where both are asked for."""
+    if wishes.weights is None:
+        return begin_from(wishes.from_run)
+    if wishes.from_run is not None:
+        raise UsageError("--weights fits weights to the images, --from goes on from a run; give one of them")
+    return load_model(weights_at(wishes.weights))
+
+
+def adapt(net: Net, begun: Model, classes: Sequence[str], recipe: Recipe) -> list[Reason]:
+    """Puts weights into the network, fitted to classes and size, and says what was done."""
+    reasons = [Reason(*said) for said in fit(net, begun, classes)]
+    scale = ", ".join(f"{value:.3g}" for value in begun.preprocessing.mean)
+    reasons.append(Reason("input", f"mean {scale}", "the scale of the weights, not of these images"))
+    if recipe.freeze == "head":
+        why = "only the classifier trains; `deeper features` and a logistic regression do the same"
+        reasons.append(Reason("freeze", "head", why))
+    return reasons
 
 
 def take_over(net: Net, begun: Model, classes: Sequence[str], recipe: Recipe) -> list[Reason]:

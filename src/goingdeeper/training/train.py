@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections import Counter
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -40,7 +41,6 @@ from goingdeeper.training.place import check_out, choose_folder
 from goingdeeper.training.plan import (
     GROUP,
     Plan,
-    Reason,
     Wishes,
     choose_device,
     choose_holding,
@@ -48,8 +48,9 @@ from goingdeeper.training.plan import (
     choose_recipe,
     named_recipe,
 )
+from goingdeeper.training.reason import Reason
 from goingdeeper.training.record import announce, resolve
-from goingdeeper.training.start import begin_from, origin, take_over
+from goingdeeper.training.start import adapt, begin, begin_from, origin, take_over
 from goingdeeper.training.tensorboard import TensorBoard, check_tensorboard
 from goingdeeper.training.update import prepared
 
@@ -169,7 +170,7 @@ def _prepare(wishes: Wishes, events: Events) -> _Ready:
         many = "" if len(excluded) == 1 else "s"
         events.note(f"{len(excluded):,} image{many} left out, as {wishes.exclude} says")
     device = choose_device(wishes.device, wishes.devices)
-    begun = begin_from(wishes.from_run)
+    begun = begin(wishes)
     teacher = begin_from(wishes.teacher)
     plan = choose_network(wishes, source, device.value, begun, teacher)
     asked = change(named_recipe(wishes, plan.network), dict(wishes.settings))
@@ -179,10 +180,12 @@ def _prepare(wishes: Wishes, events: Events) -> _Ready:
     _check_classes(source, division)
     if wishes.group and (holding.given is not None or any(item.split for item in source.items)):
         events.note(f"--group parts nothing here; the split is {division.rule}")
+    if wishes.weights is not None:
+        _check_enough(division)
     recipe, reasons = choose_recipe(wishes, plan.network, source, len(division.train))
     if before := begun or teacher:
         if any(full_name(recipe, key).startswith("input") for key, _ in wishes.settings):
-            flag = "--from" if begun else "--teacher"
+            flag = ("--from" if wishes.weights is None else "--weights") if begun else "--teacher"
             raise UsageError(f"{flag} keeps the scale of its weights' input; leave out --set input")
         before.preprocessing.at(plan.size)
     else:
@@ -194,7 +197,8 @@ def _prepare(wishes: Wishes, events: Events) -> _Ready:
     shares(objective.trained(), plan.network, recipe)  # so that nothing is written for rules that do not fit
     reasons = [device, *plan.reasons, *reasons]
     if begun:
-        reasons += take_over(net, begun, source.classes, recipe)
+        start = take_over if wishes.weights is None else adapt
+        reasons += start(net, begun, source.classes, recipe)
     return _Ready(wishes, source, found, division, plan, recipe, reasons, net, begun, teacher, excluded)
 
 
@@ -269,6 +273,14 @@ def _reached(progress: Progress) -> str:
     if progress.step:
         return f"epoch {progress.epoch}, step {progress.step}"
     return f"the end of epoch {progress.epoch - 1}" if progress.epoch > 1 else "the start"
+
+
+def _check_enough(division: Division) -> None:
+    """Raises DataError for a class that cannot have an image on either side of the split."""
+    counts = Counter(item.label for item in (*division.train, *division.val))
+    name, count = min(counts.items(), key=lambda pair: pair[1])
+    if count < 2:
+        raise DataError(f"class '{name}' has {count} image; fine-tuning needs 2 a class, one to be scored on")
 
 
 def _check_classes(source: Source, division: Division) -> None:

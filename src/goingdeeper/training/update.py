@@ -14,10 +14,11 @@ from torch import Tensor, nn
 from goingdeeper.data.batches import Batch
 from goingdeeper.errors import GateError
 from goingdeeper.nn.build import Net
-from goingdeeper.nn.prepare import prepare
+from goingdeeper.nn.prepare import hold_norms, prepare
 from goingdeeper.recipes.recipe import Recipe
 from goingdeeper.recipes.schedules import Now
 from goingdeeper.runs.model import Model
+from goingdeeper.stages import frozen, under
 from goingdeeper.training.average import Average
 from goingdeeper.training.engine import Engine
 from goingdeeper.training.gradients import LayerNorms, NotFinite, bounded, first_not_finite
@@ -49,15 +50,24 @@ def prepared(
     """
     prepare(
         net, norm_batch=recipe.norm_batch, norm_decay=recipe.norm_decay, population=recipe.population,
-        recompute=recipe.recompute, stochastic_depth=recipe.stochastic_depth,
+        norm_frozen=recipe.norm_frozen, recompute=recipe.recompute, stochastic_depth=recipe.stochastic_depth,
     )  # fmt: skip
+    _hold(net, recipe)
     return objective_for(net, recipe, teacher, counts, torch.Generator().manual_seed(seed))
+
+
+def _hold(net: Net, recipe: Recipe, alone: bool = False) -> None:
+    """Norms keep their statistics where a recipe freezes them, or while the classifier trains alone."""
+    still = frozen(net.description, recipe.freeze)
+    everywhere = recipe.norm_frozen or alone
+    hold_norms(net, lambda name: under(name, still) or (everywhere and not name.startswith("heads.")))
 
 
 class Updater:
     """What an update works on: the objective as this process sees it, optimiser and running mean.
 
     counts: training images of each class. capturable: a CUDA graph may hold the optimiser's step.
+    head_epochs: first epochs in which the classifier trains alone.
     """
 
     def __init__(
@@ -69,6 +79,7 @@ class Updater:
         teacher: Model | None = None,
         counts: Mapping[str, int] | None = None,
         capturable: bool = False,
+        head_epochs: int = 0,
     ) -> None:
         self.net, self.recipe, self.seed, self.engine = net, recipe, seed, engine
         self.objective = prepared(net, recipe, seed, teacher, counts)
@@ -77,7 +88,16 @@ class Updater:
         self.average = Average(net, recipe.average) if recipe.average else None
         self.scaler = torch.amp.GradScaler(engine.device.type, enabled=recipe.precision == "float16")
         self.norms = LayerNorms()
+        self.head_epochs, self._alone = head_epochs, False
         self._module: nn.Module | None = None
+
+    def turn(self, epoch: int) -> None:
+        """Before each epoch: what trains in it."""
+        alone = epoch <= self.head_epochs
+        if alone != self._alone:
+            self.objective.alone(alone)
+            _hold(self.net, self.recipe, alone)
+            self._alone, self._module = alone, None  # which knows what asks for a gradient
 
     @property
     def module(self) -> nn.Module:

@@ -42,12 +42,14 @@ def can_capture(net: Net, recipe: Recipe) -> bool:
     """Whether one graph can hold the step, over and over, and whether that is worth it.
 
     It holds no random numbers: those of dropout and stochastic depth depend on the step's seed, and of mixup
-    and cutmix the shapes do. float16 decides on the host whether to step. Momentum is a number in the graph.
+    and cutmix the shapes do. float16 decides on the host whether to step. Momentum is a number in the graph,
+    and what trains is fixed in it, which `head_epochs` change.
     """
     draws = recipe.stochastic_depth or any(isinstance(module, nn.Dropout) for module in net.modules())
     mixes = recipe.augmentation.mixup or recipe.augmentation.cutmix
     whole = recipe.accumulate == 1 and not recipe.compile and not recipe.recompute
     fixed = recipe.momentum_schedule == Constant() and not any(rule.max_norm for rule in recipe.rules)
+    fixed = fixed and not recipe.head_epochs
     small = max(net.description.input[1:]) <= SIDE
     return small and whole and fixed and not draws and not mixes and recipe.precision != "float16"
 

@@ -251,7 +251,7 @@ def choose_recipe(
         else:
             chosen = replace(chosen, epochs=epochs, iterations=0)
     if chosen.name == FINETUNE:
-        for reason in finetuned(chosen, network, images):
+        for reason in finetuned(chosen, network):
             if reason.what not in given:
                 reasons.append(reason)
                 chosen = change(chosen, {reason.what: reason.value})

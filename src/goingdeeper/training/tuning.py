@@ -1,4 +1,4 @@
-"""What the recipe `finetune` makes of the number of images, the network and its length."""
+"""What the recipe `finetune` makes of the batch, the network and its length."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from goingdeeper.training.reason import Reason
 
 FINETUNE = "finetune"
 
-FEW = 1_000
-"""Up to so many training images batch norm keeps the weights' statistics."""
+FEW = 16
+"""Of a batch of fewer images, batch norm keeps the statistics of the weights; tried in docs/finetune.md."""
 
 WAIT = 1 / 3
 """Of the epochs, those without a better validation error that end the run."""
 
 
-def finetuned(chosen: Recipe, network: Network, images: int) -> list[Reason]:
-    """Settings of the recipe, its length known, that follow from so many training images."""
+def finetuned(chosen: Recipe, network: Network) -> list[Reason]:
+    """Settings of the recipe, its length known, that follow from its batch and the network."""
     found = []
     normed = any(isinstance(step.layer, Conv) and step.layer.norm for step in trace(network))
-    if normed and images <= FEW and not chosen.population:
-        why = f"up to {FEW:,} images say too little of the statistics; those of the weights stay"
+    if normed and chosen.batch < FEW and not chosen.population:
+        why = f"a batch of {chosen.batch} says too little of the statistics; those of the weights stay"
         found.append(Reason("norm_frozen", "true", why))
     if chosen.freeze == "head":
         found.append(Reason("head_epochs", "0", "the classifier trains alone anyhow"))

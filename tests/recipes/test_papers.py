@@ -167,7 +167,7 @@ RATES = {
     "torchvision-baseline": {"0e": 0.1, "29.9e": 0.1, "30e": 0.01, "60e": 1e-3},
     "cifar-strong": {"5e": 0.1, "102.5e": 0.05, "200e": 0.0},
     "scratch": {"2e": 0.1, "16e": 0.05, "30e": 0.0},
-    "finetune": {"1e": 0.01, "15.5e": 0.005, "30e": 0.0},
+    "finetune": {"1e": 0.04, "15.5e": 0.02, "30e": 0.0},
 }  # fmt: skip
 
 # The first rate, the factor, and how often it is applied.
@@ -304,7 +304,7 @@ FITNET = {
 }
 CAFFE = {"biases": (2.0, 0.0, 0.0)}
 RULES = {
-    "finetune": {"classifier": (10.0, None, 0.0)},
+    "finetune": {"classifier": (10.0, None, 0.0), "heads.*": (10.0, None, 0.0)},
     "alexnet-caffe": CAFFE,
     "prelu": {"slopes": (1.0, 0.0, 0.0)},
     "googlenet-bvlc": CAFFE,

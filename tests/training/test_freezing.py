@@ -26,6 +26,7 @@ from goingdeeper.training.groups import shares
 from goingdeeper.training.job import Job
 from goingdeeper.training.loop import Trainer
 from goingdeeper.training.optimisers import base_rate
+from goingdeeper.training.train import train
 from goingdeeper.training.ways import can_capture
 
 NAMES = ("a", "b", "c")
@@ -289,3 +290,16 @@ def test_settings_that_leave_nothing_to_train():
     network = replace(NET, layers={"pool": GlobalAvgPool(), "fc": Linear(CLASSES)}, heads=())
     with pytest.raises(UsageError, match="unknown value of freeze for three-stages: 'one'"):
         Trainer(job(network, freeze="one"))
+
+
+@pytest.mark.slow
+def test_two_processes_learn_what_one_does_also_while_the_head_warms_up(tmp_path, wishes):
+    first = train(replace(wishes, epochs=1), tmp_path / "first").path
+    settings = (("norm_frozen", "true"), ("head_epochs", "2"), ("stop_after", "0"))
+    tuned = replace(
+        wishes, model=None, size=None, recipe="finetune", weights=str(first), epochs=4, settings=settings
+    )
+    one, two = (train(replace(tuned, devices=n), tmp_path / str(n)) for n in (1, 2))
+    for own, theirs in zip(one.metrics(), two.metrics(), strict=True):
+        for name in ("train_loss", "val_loss"):
+            assert float(own[name]) == pytest.approx(float(theirs[name]), rel=1e-4), own["epoch"]

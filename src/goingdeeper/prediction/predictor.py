@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 
 from goingdeeper.data.decode import Pixels, decode, rgb
+from goingdeeper.data.preprocessing import Preprocessing
 from goingdeeper.data.sources import cifar, hdf5, image_files, listing, open_source, parquet, shards
 from goingdeeper.data.sources.source import data_files
 from goingdeeper.data.sources.store import is_store

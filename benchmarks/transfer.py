@@ -28,7 +28,7 @@ import goingdeeper as gd
 from goingdeeper.data.sources import open_source
 
 TIMES = (0.25, 1.0, 4.0)
-"""Rates that each way tries, as multiples of its recipe's own."""
+"""Rates that each way tries unless told otherwise, as multiples of its recipe's own."""
 
 WAYS = ("scratch", "finetune")
 
@@ -106,6 +106,7 @@ def main() -> None:
     asked.add_argument("--epochs", type=int, default=40)
     asked.add_argument("--batch", type=int, default=16)
     asked.add_argument("--size", type=int, default=32)
+    asked.add_argument("--times", type=float, nargs="+", default=TIMES)
     asked.add_argument("--out", type=Path, default=Path("transfer"))
     asked.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS)
     given = asked.parse_args()
@@ -126,7 +127,7 @@ def main() -> None:
             times: statistics.fmean(
                 conditions.error(way, times, seed, develop=True) for seed in range(given.develop)
             )
-            for times in TIMES
+            for times in given.times
         }
         chosen[way] = min(tried, key=lambda times: tried[times])
         print(f"{way}: {tried} -> {chosen[way]:g} times the recipe's rate", flush=True)

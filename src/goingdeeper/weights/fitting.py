@@ -26,6 +26,7 @@ def weights_at(source: str) -> Path:
     folder = Path(source)
     if folder.is_dir():
         return folder
+    # Files, URLs and names of known weights go here: return importing.import_weights(source).
     raise UsageError(f"--weights {source}: there is no such folder; give a run or a model folder")
 
 

@@ -146,7 +146,8 @@ def train(
     images, for a test set that training never sees and `evaluate(..., split="test")` scores.
     tensorboard: curves in the run folder for it, too; an extra. exclude: a list of images to leave out, as
     `check` writes it. group: images that are nearly the same stay on one side of a split that is drawn.
-    weights: a run or model folder whose weights are fitted to other classes; the recipe is then `finetune`.
+    weights: a run or model folder, or what `deeper import` takes, fitted to other classes; the recipe is then
+    `finetune`.
     settings: recipe fields by name, such as {"rate": 0.05, "flip": False}. An unfinished run of the same
     settings and images goes on. Raises DataError for unusable images, UsageError for unknown names.
     """

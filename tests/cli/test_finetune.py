@@ -9,12 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from sklearn.linear_model import LogisticRegression
 
 import goingdeeper as gd
+from goingdeeper.names import entries, namings
+from goingdeeper.nn.build import build
 from goingdeeper.runs.model import load_model
 from goingdeeper.training.plan import Wishes
 from goingdeeper.training.train import train
+from goingdeeper.weights.forms import to_theirs
 
 
 def reasons(folder) -> dict[str, tuple[str, str]]:
@@ -81,7 +85,7 @@ def test_freezing_all_but_the_classifier_says_what_else_does_the_same(deeper, he
 @pytest.mark.parametrize(
     ("words", "status", "said"),
     [
-        (("--weights", "nothing"), 2, "--weights nothing: there is no such folder; give a run or a model"),
+        (("--weights", "nothing"), 2, "--weights nothing: there is no such folder or file; give a run"),
         (("--weights", "{run}", "--from", "{run}"), 2, "give one of them"),
         (("--weights", "{run}", "--model", "cifar-resnet-32-a"), 2, "cifar-resnet-32-a: they have no"),
         (("--weights", "{run}", "--set", "freeze=conv9"), 2, "unknown value of freeze for cifar-resnet"),
@@ -100,6 +104,27 @@ def test_what_is_refused_in_one_line(deeper, here, run, others, words, status, s
     given = [str(word).format(run=run) for word in words]
     assert said in deeper("train", others, *given, "--epochs", "1").refusal(status)
     assert not Path("runs").exists()
+
+
+def test_a_file_of_torchvisions_names_is_imported_once(deeper, here, others, monkeypatch):
+    """As torch.save writes it; the second run takes what the first has imported."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HOME", str(here / "cache"))
+    net = build("resnet-18-b", seed=3)
+    naming = next(one for one in namings("torchvision") if one.model == "resnet18")
+    torch.save(to_theirs(entries(naming), net.state_dict()), here / "resnet18.pth")
+    words = ("--weights", "resnet18.pth", "--size", "32", "--epochs", "1", "--set", "freeze=head")
+    said = deeper("train", others, *words, "--out", "one")
+    assert said.status == 0, said
+    assert reasons("one")["weights"] == (
+        "torchvision resnet18", "imported from resnet18.pth, licence unknown",
+    )  # fmt: skip
+    found = load_model(Path("one")).net.state_dict()
+    assert torch.equal(found["conv5_2.conv2.conv.weight"], net.state_dict()["conv5_2.conv2.conv.weight"])
+    (kept,) = (here / "cache/goingdeeper/models").iterdir()
+    before = (kept / "config.json").stat().st_mtime_ns
+    assert deeper("train", others, *words, "--out", "two").status == 0
+    assert (kept / "config.json").stat().st_mtime_ns == before
+    assert [kept] == [*(here / "cache/goingdeeper/models").iterdir()]
 
 
 def test_too_few_images(deeper, here, run, picture_folder):

@@ -16,7 +16,8 @@ from goingdeeper.errors import UsageError
 from goingdeeper.layers import CLASSES, Conv, Maxout, Network
 from goingdeeper.nn.build import build
 from goingdeeper.runs.model import Model, save_model
-from goingdeeper.weights.fitting import fit, rechannelled, weights_at
+from goingdeeper.weights.fitting import fit, rechannelled
+from goingdeeper.weights.importing import weights_at
 
 CLASSES_BEFORE = ("ant", "bee", "cat", "dog", "eel", "fox", "gnu")
 IMAGES = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))

@@ -102,7 +102,11 @@ class Several(click.ParamType[Any]):
 )
 @click.option("--time", metavar="TIME", help="A budget such as 10m or 1h30m, instead of --epochs.")
 @click.option("--from", "from_run", metavar="RUN", help="Go on from the weights of this run.")
-@click.option("--weights", metavar="SOURCE", help="Trained weights to fit to IMAGES: a run or model folder.")
+@click.option(
+    "--weights",
+    metavar="SOURCE",
+    help="Trained weights to fit to IMAGES: a run, or what `deeper import` takes.",
+)
 @click.option("--teacher", metavar="RUN", help="A run to learn from, where the recipe does.")
 @click.option(
     "--group/--no-group",

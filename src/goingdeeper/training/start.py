@@ -18,7 +18,8 @@ from goingdeeper.trace import trace
 from goingdeeper.training.plan import Wishes
 from goingdeeper.training.reason import Reason
 from goingdeeper.training.tuning import FINETUNE
-from goingdeeper.weights.fitting import fit, weights_at
+from goingdeeper.weights.fitting import fit
+from goingdeeper.weights.importing import weights_at
 
 
 def begin_from(path: str | None) -> Model | None:
@@ -37,7 +38,12 @@ def begin(wishes: Wishes) -> Model | None:
 
 def adapt(net: Net, begun: Model, classes: Sequence[str], recipe: Recipe) -> list[Reason]:
     """Puts weights into the network, fitted to classes and size, and says what was done."""
-    reasons = [Reason(*said) for said in fit(net, begun, classes)]
+    reasons = []
+    origin = begun.config.get("provenance", {})
+    if "library" in origin:
+        why = f"imported from {origin['source']}, licence {origin['licence']}"
+        reasons.append(Reason("weights", f"{origin['library']} {origin['model']}", why))
+    reasons += [Reason(*said) for said in fit(net, begun, classes)]
     scale = ", ".join(f"{value:.3g}" for value in begun.preprocessing.mean)
     reasons.append(Reason("input", f"mean {scale}", "the scale of the weights, not of these images"))
     if recipe.freeze == "head":

@@ -8,7 +8,8 @@ from goingdeeper.layers import Network
 from goingdeeper.nn import build
 from goingdeeper.nn.build import Net
 from goingdeeper.runs.model import load_model
-from goingdeeper.weights.fitting import fit, weights_at
+from goingdeeper.weights.fitting import fit
+from goingdeeper.weights.importing import weights_at
 
 
 def create_model(
@@ -24,9 +25,10 @@ def create_model(
     """A network, by its id or description, as a module, with the arguments people know from timm.
 
     size: input side in pixels, that of the weights or the published one unless given. drop_rate: for every
-    dropout of the trunk. seed: of the initial weights. weights: a run or a model folder, whose weights are
-    fitted to the classes and channels: the classifier keeps its initial weights where there are more or
-    fewer classes, one channel takes the sum over the first convolution's channels, others take them in turn.
+    dropout of the trunk. seed: of the initial weights. weights: a run or a model folder, a file of weights,
+    or what else `deeper import` takes, fitted to the classes and channels: the classifier keeps its initial
+    weights where there are more or fewer classes, one channel takes the sum over the first convolution's
+    channels, others take them in turn.
     Raises UsageError where they are of another network.
     """
     if weights is None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -19,15 +18,6 @@ from goingdeeper.trace import Step, trace
 
 Said = tuple[str, str, str]
 """What was adapted, how, and why."""
-
-
-def weights_at(source: str) -> Path:
-    """The run or model folder that weights are in. Raises UsageError where there is none."""
-    folder = Path(source)
-    if folder.is_dir():
-        return folder
-    # Files, URLs and names of known weights go here: return importing.import_weights(source).
-    raise UsageError(f"--weights {source}: there is no such folder; give a run or a model folder")
 
 
 def fit(net: Net, given: Model, classes: Sequence[str] | None) -> list[Said]:

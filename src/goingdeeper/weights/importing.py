@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -27,10 +28,10 @@ from goingdeeper.published.imagenet import imagenet
 from goingdeeper.runs.model import load_model, save_model
 from goingdeeper.trace import replace_classes, replace_input, trace
 from goingdeeper.version import __version__
-from goingdeeper.weights.download import Fetched, Progress, check_hash, fetch_url, is_remote
+from goingdeeper.weights.download import Fetched, Progress, cache, check_hash, fetch_url, is_remote
 from goingdeeper.weights.files import read
 from goingdeeper.weights.forms import to_ours
-from goingdeeper.weights.hub import fetch_hub
+from goingdeeper.weights.hub import fetch_hub, local
 from goingdeeper.weights.known import Known, find_known, is_known
 
 CIFAR_10 = (
@@ -46,8 +47,8 @@ class Imported:
 
     library, model: whose names the file has. network: the id of the network in the catalogue that it is, or
     is nearest to. left: keys of the file that hold nothing of the network's. others: what it fits as well.
-    notes: what was assumed. licence:
-    `unknown` where nothing says it. published: the score that its source claims, if one is known.
+    notes: what was assumed. licence: `unknown` where nothing says it. published: the score that its source
+    claims, if one is known.
     """
 
     path: Path
@@ -68,6 +69,31 @@ class Imported:
 def import_weights(source: str | Path, **options: Any) -> Path:
     """As `imported`, of which only the folder comes back."""
     return imported(source, **options).path
+
+
+def weights_at(source: str) -> Path:
+    """The model of a run or model folder, of `hf:owner/name`, or, imported once, of what `imported` takes.
+
+    What was imported is kept beside the downloads, by the source and, of a file, its size and time. Raises
+    UsageError where there is nothing of that name, and otherwise as `imported` does.
+    """
+    place = Path(source)
+    if place.is_dir():
+        return place
+    if source.startswith("hf:"):
+        try:
+            return local(source)
+        except DataError:
+            pass  # no model of ours, so weights
+    elif not (place.is_file() or is_remote(source) or is_known(source)):
+        raise UsageError(
+            f"--weights {source}: there is no such folder or file; give a run, a model, a file of weights, "
+            "a URL, hf:owner/name, or a name of `deeper import --list`"
+        )
+    stamp = (place.stat().st_size, place.stat().st_mtime_ns, str(place.resolve())) if place.is_file() else ()
+    key = hashlib.sha256(repr((source, stamp, __version__)).encode()).hexdigest()[:16]
+    kept = cache() / "models" / key
+    return kept if kept.is_dir() else import_weights(source, out=kept)
 
 
 def imported(
@@ -91,12 +117,11 @@ def imported(
 
     network, library: the file's, where its keys and shapes leave a choice. classes: names, or a file of them,
     one a line or a JSON list; otherwise ImageNet's for 1,000, CIFAR-10's for 10 of the CIFAR repository.
-    background: class 0 means none of the others, and is dropped. mean, std: of the input, from
-    0 to 1, and shorter: the side in pixels that images are made first, instead of the library's. size: side
-    of the input in pixels. sha256: what the file must have. golden: an image for the
-    golden image, instead of a made one. out: the folder, `models/LIBRARY-MODEL` unless given. Raises
-    DataError for a file that cannot be used, UsageError for options that do not fit, GateError for another
-    hash, ResourceError for network and disk.
+    background: class 0 means none of the others, and is dropped. mean, std: of the input, from 0 to 1, and
+    shorter: the side in pixels that images are made first, instead of the library's. size: side of the input
+    in pixels. sha256: what the file must have. golden: an image for the golden image, instead of a made one.
+    out: the folder, `models/LIBRARY-MODEL` unless given. Raises DataError for a file that cannot be used,
+    UsageError for options that do not fit, GateError for another hash, ResourceError for network and disk.
     """
     source = str(source)
     known = find_known(source) if not Path(source).exists() and is_known(source) else None

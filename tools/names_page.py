@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
+from itertools import groupby
+
 from goingdeeper.names import Naming, namings
 from goingdeeper.names.recognise import STRANGERS
+
+BY_POSITION = ", by position"
+"""Keras' namings for files that hold no names of layers, beside those that do."""
 
 HEAD = """\
 # Names of weights
@@ -20,8 +27,8 @@ The last column says what proves it: logits of the library's own definition, of 
 again from it where it cannot be installed, or lists of keys and shapes only. Turned into ours and
 back, every tensor has the bytes that it had.
 
-| library | its model | our network | input | proven by | it differs from ours |
-| --- | --- | --- | --- | --- | --- |
+| library | its models, and ours | input | where it differs from ours | proven by |
+| --- | --- | --- | --- | --- |
 """
 
 TAIL = """
@@ -38,20 +45,32 @@ Not taken for one of ours, though their keys are alike:
 
 
 def page() -> str:
-    rows = "".join(f"| {' | '.join(_cells(naming))} |\n" for naming in namings())
+    groups = groupby((one for one in namings() if not one.model.endswith(BY_POSITION)), _shared)
+    rows = "".join(_row(shared, [*same]) for shared, same in groups)
     strangers = dict.fromkeys(f"- {what}\n" for _, _, what in STRANGERS)
     return HEAD + rows + TAIL + "".join(strangers)
 
 
-def _cells(naming: Naming) -> tuple[str, ...]:
-    return (
-        naming.library, f"`{naming.model}`", f"`{naming.nearest}`", _scale(naming), naming.source,
-        naming.differs,
-    )  # fmt: skip
+def _shared(naming: Naming) -> tuple[str, ...]:
+    return naming.library, _scale(naming), naming.differs, naming.source
+
+
+def _row(shared: tuple[str, ...], same: list[Naming]) -> str:
+    library, scale, differs, source = shared
+    models = ", ".join(f"`{one.model}` as `{one.nearest}`" for one in same)
+    return f"| {library} | {models} | {scale} | {differs} | {source} |\n"
 
 
 def _scale(naming: Naming) -> str:
     if naming.scale is None:
-        return ""
-    mean, std = (", ".join(f"{one:.4g}" for one in part) for part in (naming.scale.mean, naming.scale.std))
-    return f"minus ({mean}), over ({std}){', blue first' if naming.bgr else ''}"
+        return "not known"
+    mean, std = naming.scale.mean, naming.scale.std
+    if all(math.isclose(255 * one, 1) for one in std):
+        text = f"bytes minus ({_numbers(255 * one for one in mean)})"
+    else:
+        text = f"minus ({_numbers(mean)}), over ({_numbers(std)})"
+    return f"{text}{', blue first' if naming.bgr else ''}"
+
+
+def _numbers(values: Iterable[float]) -> str:
+    return ", ".join(f"{one:.6g}" for one in values)

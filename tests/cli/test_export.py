@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -35,9 +37,10 @@ def test_a_file_for_another_library(deeper, model, here):
 @pytest.mark.parametrize(
     ("words", "status", "message"),
     [
-        ((), 2, "give --names LIBRARY and -o FILE, or --push hf:OWNER/NAME"),
+        ((), 2, "give --to onnx, or --names LIBRARY and -o FILE, or --push hf:OWNER/NAME"),
         (("--names", "cifar"), 2, "--names cifar: give the file with -o"),
-        (("--names", "cifar", "--push", "hf:a/b"), 2, "give --names LIBRARY"),
+        (("--names", "cifar", "--push", "hf:a/b"), 2, "give --to onnx"),
+        (("--to", "onnx", "--as", "resnet18"), 2, "--as is for --names; leave it out"),
         (("--push", "hf:a/b", "-o", "w.pth"), 2, "-o and --as are for --names"),
         (("--names", "cifr", "-o", "w.pth"), 2, "unknown library 'cifr'; did you mean cifar?"),
         (
@@ -63,3 +66,18 @@ def test_a_run_that_is_none_is_refused(deeper, here, monkeypatch, tmp_path):
     assert "nowhere" in deeper("export", "nowhere", "--names", "cifar", "-o", "w.pth").refusal(2)
     assert "is not in the Hub's cache" in deeper("predict", "hf:a/b", "photo.jpg").refusal(5)
     assert "is not in the Hub's cache" in deeper("evaluate", "hf:a/b", "photos").refusal(5)
+
+
+def test_to_onnx_beside_the_run(deeper, run, here):
+    shutil.copytree(run, here / "run")
+    said = deeper("export", "run", "--to", "onnx")
+    assert said.status == 0 and re.match(
+        r"run/export/onnx · logits within \de-0\d of the model's own\n", said.out
+    )
+    assert "run/export/onnx is there already; --force replaces it" in deeper(
+        "export", "run", "--to", "onnx"
+    ).refusal(2)
+    document = json.loads(deeper("export", "run", "--to", "onnx", "--force", "--json").out)
+    assert document["gate"] is None and document["parity"] <= 1e-4
+    assert {Path(file).name for file in document["files"]} >= {"model.onnx", "config.json"}
+    assert all(Path(file).is_file() for file in document["files"])

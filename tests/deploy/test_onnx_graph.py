@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from goingdeeper import catalogue
-from goingdeeper.deploy.onnx_graph import OPSET, onnx_model
+from goingdeeper.deploy.onnx_graph import OPSET, InputScale, onnx_model
 from goingdeeper.deploy.rewrite import rewritten
 from goingdeeper.layers import (
     AdaptiveAvgPool,
@@ -38,9 +38,10 @@ def written(network, net, rewrite=False):
     if rewrite:
         network, state = rewritten(network, state)
     weights = {name: value.numpy() for name, value in state.items()}
-    return onnx_model(
-        network, weights, mean=MEAN, factor=FACTOR, metadata={"classes": json.dumps(["a", "b"])}
-    )
+    factor = np.array(FACTOR, np.float32)
+    offset = (np.array(MEAN, np.float32) * factor)[:, None, None]
+    scale = InputScale(factor=factor, offset=offset)
+    return onnx_model(network, weights, scale=scale, metadata={"classes": json.dumps(["a", "b"])})
 
 
 def session(model):

@@ -11,10 +11,18 @@ from goingdeeper.cli import show_json
 from goingdeeper.errors import UsageError, shown
 
 
-@click.command("export", short_help="Give a model away: other libraries' names, or the Hub.")
+@click.command("export", short_help="Give a model away: ONNX, other libraries' names, the Hub.")
 @click.argument("run")
+@click.option("--to", "runtime", type=click.Choice(["onnx"]), help="Write what another runtime runs.")
+@click.option("--force", is_flag=True, help="With --to: replace an older export.")
 @click.option("--names", "library", metavar="LIBRARY", help="Write torchvision's, timm's, keras', ... names.")
-@click.option("-o", "out", type=click.Path(path_type=Path), metavar="FILE", help="The file of --names.")
+@click.option(
+    "-o",
+    "out",
+    type=click.Path(path_type=Path),
+    metavar="PLACE",
+    help="The file of --names, or the folder of --to.",
+)
 @click.option("--as", "model", metavar="MODEL", help="The library's network, where it computes another.")
 @click.option("--push", "target", metavar="hf:OWNER/NAME", help="Upload the model with a model card.")
 @click.option("--private", is_flag=True, help="With --push: a repository that only you see.")
@@ -24,6 +32,8 @@ from goingdeeper.errors import UsageError, shown
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def export_command(
     run: str,
+    runtime: str | None,
+    force: bool,
     library: str | None,
     out: Path | None,
     model: str | None,
@@ -34,13 +44,21 @@ def export_command(
     licence: str | None,
     as_json: bool,
 ) -> None:
-    """Write the model of RUN with another library's names, or push it to the Hugging Face Hub.
+    """Write the model of RUN for another runtime, with another library's names, or push it to the Hub.
+
+    --to onnx writes a folder (RUN/export/onnx, unless -o names another) with model.onnx, the class names and
+    a program of some ten lines that uses it; its logits are compared with the model's own first.
 
     The ending of FILE is its format: .safetensors or .pth, for Keras .h5, for Caffe .caffemodel. Pushing
     needs `hf auth login`; hf:OWNER/NAME can then be given wherever a RUN can.
     """
-    if (library is None) == (target is None):
-        raise UsageError("give --names LIBRARY and -o FILE, or --push hf:OWNER/NAME")
+    if sum(one is not None for one in (runtime, library, target)) != 1:
+        raise UsageError("give --to onnx, or --names LIBRARY and -o FILE, or --push hf:OWNER/NAME")
+    if runtime is not None:
+        if model is not None:
+            raise UsageError("--as is for --names; leave it out")
+        _export(run, runtime, out, force, as_json)
+        return
     if target is not None:
         if out is not None or model is not None:
             raise UsageError("-o and --as are for --names; --push uploads the model as it is")
@@ -59,6 +77,21 @@ def export_command(
     click.echo(f"{done.library}'s {done.model} · {done.tensors:,} tensors · {shown(done.file)}")
     for note in done.notes:
         click.echo(note, err=True)
+
+
+def _export(run: str, runtime: str, out: Path | None, force: bool, as_json: bool) -> None:
+    from goingdeeper.deploy.export import export_onnx
+    from goingdeeper.runs.model import load_model
+    from goingdeeper.weights.hub import local
+
+    place = local(run)
+    done = export_onnx(load_model(place), out or place / "export" / runtime, force=force)
+    if as_json:
+        files = [str(done.path / name) for name in done.files]
+        show_json({"files": files, "parity": done.parity, "gate": None})
+        return
+    click.echo(f"{shown(done.path)} · logits within {done.parity:.0e} of the model's own")
+    click.echo(f"next:  the program in {shown(done.path / 'README.md')}")
 
 
 def _push(

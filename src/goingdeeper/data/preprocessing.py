@@ -153,6 +153,11 @@ class Preprocessing:
         """The single central crop of fitted images, as the network wants them."""
         return self.normalise(torch.from_numpy(np.stack([centre(image, self.size) for image in fitted])))
 
+    def mean_square(self) -> Tensor:
+        """(3, size, size): what is subtracted from a central square, from 0 to 1 without `contrast`."""
+        mean = self._mean(True, (self.size, self.size), torch.device("cpu"))
+        return mean.expand(self.size, self.size, 3).permute(2, 0, 1).contiguous()
+
     def _row(
         self, windows: Windows | bool, shape: Sequence[int], device: torch.device
     ) -> tuple[Tensor, Tensor]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,21 +52,21 @@ if TYPE_CHECKING:
 OPSET = 20
 """Of ONNX 1.15 and later: current, and read by runtimes of two years ago."""
 
-Weights = Mapping[str, NDArray[np.float32]]
+Values: TypeAlias = NDArray[np.float32]
+Weights: TypeAlias = Mapping[str, Values]
 
 
 def onnx_model(
     network: Network,
     weights: Weights,
     *,
-    mean: tuple[float, ...] | None = None,
-    factor: tuple[float, ...] | None = None,
+    scale: InputScale | None = None,
     metadata: Mapping[str, str] | None = None,
 ) -> onnx.ModelProto:
     """The model: `images`, (batch, height, width, channels) bytes, to `logits`, (batch, classes) float32.
 
-    weights: of the trunk, by our addresses. mean, factor: bytes become (byte - mean) * factor by channel,
-    where they are given. metadata: kept in the file. Raises MissingExtra without the package onnx.
+    weights: of the trunk, by our addresses. scale: what bytes become before the first layer; nothing else
+    unless given. metadata: kept in the file. Raises MissingExtra without the package onnx.
     """
     try:
         from onnx import helper
@@ -75,9 +76,7 @@ def onnx_model(
     channels, height, wide = network.input
     x = graph.add("Cast", ["images"], to=1)
     x = graph.add("Transpose", [x], perm=[0, 3, 1, 2])
-    for op, values in (("Sub", mean), ("Mul", factor)):
-        if values is not None:
-            x = graph.add(op, [x, graph.constant(np.array(values, np.float32).reshape(1, -1, 1, 1))])
+    x = graph.scaled(scale or InputScale(), network.input, x)
     for name, layer in network.layers:
         x = graph.layer(layer, name, x)
     graph.nodes.append(helper.make_node("Flatten", [x], ["logits"], axis=1))
@@ -93,6 +92,21 @@ def onnx_model(
     )
     helper.set_model_props(model, dict(metadata or {}))
     return model
+
+
+@dataclass(frozen=True)
+class InputScale:
+    """From bytes to the network's input, in this order; what is None or 0 is left out.
+
+    contrast: minus the image's mean, divided by its L2 norm, times this. factor: times this, by channel.
+    offset: minus this, (channels, 1, 1) or (channels, height, width). whiten: the values in the order
+    channel, row, column, times this matrix.
+    """
+
+    contrast: float = 0.0
+    factor: Values | None = None
+    offset: Values | None = None
+    whiten: Values | None = None
 
 
 class _Graph:
@@ -126,6 +140,24 @@ class _Graph:
 
     def weight(self, name: str) -> str:
         return self.constant(self.weights[name], name)
+
+    def scaled(self, scale: InputScale, shape: Shape, x: str) -> str:
+        if scale.contrast:
+            every = self.numbers(1, 2, 3)
+            x = self.add("Sub", [x, self.add("ReduceMean", [x, every], keepdims=1)])
+            square = self.add("ReduceSumSquare", [x, every], keepdims=1)
+            least = self.constant(np.array(0.5, np.float32))  # an image of one colour is all 0
+            norm = self.add("Sqrt", [self.add("Max", [square, least])])
+            x = self.add("Mul", [x, self.constant(np.array(scale.contrast, np.float32))])
+            x = self.add("Div", [x, norm])
+        if scale.factor is not None:
+            x = self.add("Mul", [x, self.constant(scale.factor.reshape(1, -1, 1, 1))])
+        if scale.offset is not None:
+            x = self.add("Sub", [x, self.constant(scale.offset[None])])
+        if scale.whiten is not None:
+            x = self.add("MatMul", [self.add("Flatten", [x], axis=1), self.constant(scale.whiten)])
+            x = self.add("Reshape", [x, self.numbers(-1, *shape)])
+        return x
 
     def layer(self, layer: Layer, path: str, x: str) -> str:
         shape = self.steps[path].shape_in

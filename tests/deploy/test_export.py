@@ -1,0 +1,149 @@
+"""An exported folder, used without anything of ours, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from PIL import Image
+
+from goingdeeper import catalogue
+from goingdeeper.data.decode import decode
+from goingdeeper.data.preprocessing import Preprocessing
+from goingdeeper.deploy import export
+from goingdeeper.deploy.export import export_onnx
+from goingdeeper.errors import GateError, UsageError
+from goingdeeper.runs.model import load_model, save_model
+
+CLASSES = ("ant", "bee", "cat", "dog", "eel", "fox", "gnu")
+
+
+@pytest.fixture
+def picture():
+    rows, columns = np.mgrid[:90, :130]
+    return np.stack([rows * 2, columns, rows + columns], axis=2).astype(np.uint8)
+
+
+@pytest.fixture
+def model(tmp_path, picture, trained):
+    """A function that saves and loads a model with some preprocessing."""
+
+    def made(preprocessing, name="cifar-resnet-20-b"):
+        size = preprocessing.size
+        network = replace(catalogue.network(name), classes=len(CLASSES), input=(3, size, size), heads=())
+        net = trained(network)
+        facts = {"provenance": {"data": "insects"}}
+        save_model(tmp_path / "model", net, net.state_dict(), CLASSES, preprocessing, picture, facts)
+        return load_model(tmp_path / "model")
+
+    return made
+
+
+ONE = "import sys; sys.path[:] = [part for part in sys.path if 'site-packages' not in part] + ['{allowed}']\n"
+
+
+def allowed(folder):
+    """A folder with onnxruntime, NumPy and Pillow, and what they need, and no other package."""
+    site = Path(np.__file__).parent.parent
+    for name in ("onnxruntime", "numpy", "numpy.libs", "PIL", "pillow.libs", "flatbuffers", "google"):
+        if (site / name).exists():
+            (folder / name).symlink_to(site / name)
+    return folder
+
+
+def test_the_program_in_the_readme_alone_gives_the_answer(model, tmp_path):
+    """With onnxruntime, NumPy and Pillow; on the golden image to the logits of config.json."""
+    own = model(Preprocessing(32, (0.5, 0.4, 0.3), (0.2, 0.25, 0.3)))
+    out = tmp_path / "out"
+    assert export_onnx(own, out).files == ("model.onnx", "golden.png", "config.json", "README.md")
+    program = re.search(r"```python\n(.*?)```", (out / "README.md").read_text(), re.DOTALL)[1]
+    assert len([line for line in program.splitlines() if line]) <= 15
+    (tmp_path / "site").mkdir()
+    program = ONE.format(allowed=allowed(tmp_path / "site")) + program
+    program += "print(json.dumps(logits.tolist()))\nassert 'torch' not in sys.modules\n"
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", program, "golden.png"],
+        cwd=out,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    *said, logits = done.stdout.splitlines()
+    golden = json.loads((out / "config.json").read_text())["golden"]["logits"]
+    assert np.allclose(json.loads(logits), golden, rtol=0, atol=1e-4 * np.abs(golden).max())
+    assert said[0].split()[0] == CLASSES[int(np.argmax(golden))] and len(said) == 3
+
+
+@pytest.mark.parametrize(
+    "preprocessing",
+    [
+        Preprocessing(32, (0.5, 0.4, 0.3), (0.2, 0.25, 0.3)),
+        Preprocessing(32, (0.5, 0.4, 0.3), (1 / 255,) * 3, shorter=40),
+        Preprocessing(32, (0.0,) * 3, (1.0,) * 3, 55.0),
+        Preprocessing(32, (0.5, 0.4, 0.3), (1 / 128,) * 3, mean_image=torch.rand(3, 32, 32)),
+        Preprocessing(
+            8, (0.0,) * 3, (1.0,) * 3, 55.0, mean_image=torch.rand(3, 8, 8), whiten=torch.rand(192, 192)
+        ),
+    ],
+    ids=["by channel", "shorter", "contrast", "mean image", "ZCA"],
+)
+def test_every_scale_of_the_input(model, tmp_path, picture, preprocessing):
+    """Bytes in, the model's logits out; of one colour, too, where the contrast is nothing."""
+    own = model(preprocessing)
+    export_onnx(own, tmp_path / "out")
+    session = onnxruntime.InferenceSession(tmp_path / "out/model.onnx", providers=["CPUExecutionProvider"])
+    size = preprocessing.size
+    for pixels in (picture[:size, :size], np.full((size, size, 3), 77, np.uint8)):
+        with torch.inference_mode():
+            expected = own.net(own.preprocessing.normalise(torch.from_numpy(pixels[None].copy())))[0].numpy()
+        (found,) = session.run(None, {"images": pixels[None]})[0]
+        assert np.abs(found - expected).max() <= 1e-4 * max(1, np.abs(expected).max())
+
+
+def test_the_golden_image_has_the_inputs_size_and_the_models_logits(model, tmp_path):
+    own = model(Preprocessing(32, shorter=40))
+    export_onnx(own, tmp_path / "out")
+    config = json.loads((tmp_path / "out/config.json").read_text())
+    with Image.open(tmp_path / "out/golden.png") as image:
+        assert image.size == (32, 32)
+    assert np.allclose(config["golden"]["logits"], own.config["golden"]["logits"], atol=1e-4)
+    assert config["classes"] == list(CLASSES) and config["parity"]["relative"] <= 1e-4
+    assert decode(tmp_path / "out/golden.png").shape == (32, 32, 3)
+
+
+def test_a_model_that_is_not_equal_is_not_written(model, tmp_path, monkeypatch):
+    """As from a runtime that computes otherwise."""
+    own = model(Preprocessing(32))
+    right = export._run
+    monkeypatch.setattr(export, "_run", lambda content, pixels: right(content, pixels) * 1.001)
+    with pytest.raises(GateError, match=r"differ by 1\.0e-03 of the largest, over the 0\.0001"):
+        export_onnx(own, tmp_path / "out")
+    monkeypatch.setattr(export, "_run", lambda content, pixels: right(content, pixels) * np.float32("nan"))
+    with pytest.raises(GateError, match="differ by nan"):
+        export_onnx(own, tmp_path / "out")
+    assert {path.name for path in tmp_path.iterdir()} == {"model"}
+
+
+def test_what_is_there_stays(model, tmp_path):
+    own, out = model(Preprocessing(32)), tmp_path / "out"
+    export_onnx(own, out)
+    before = (out / "config.json").stat().st_mtime_ns
+    with pytest.raises(UsageError, match="out is there already; --force replaces it"):
+        export_onnx(own, out)
+    assert (out / "config.json").stat().st_mtime_ns == before
+    export_onnx(own, out, force=True)
+    assert (out / "config.json").stat().st_mtime_ns > before
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/thesis.txt").write_text("x")
+    with pytest.raises(UsageError, match="mine is there and is no export"):
+        export_onnx(own, tmp_path / "mine", force=True)
+    assert (tmp_path / "mine/thesis.txt").read_text() == "x"

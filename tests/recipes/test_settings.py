@@ -42,6 +42,11 @@ OTHERS = {
     "recompute": ("10", 10),
     "accumulate": ("4", 4),
     "bad_share": ("0.05", 0.05),
+    "freeze": ("conv4", "conv4"),
+    "norm_frozen": ("yes", True),
+    "stage_rate": ("0.7", 0.7),
+    "head_epochs": ("1", 1),
+    "stop_after": ("5", 5),
 }
 
 

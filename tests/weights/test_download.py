@@ -25,7 +25,8 @@ SHA256 = hashlib.sha256(CONTENT).hexdigest()
 class Host:
     """What the server does, and what it was asked: method, path and range.
 
-    drops: so often it hangs up after `after` bytes. mark: header that says which version a file is.
+    drops: so often it hangs up after `after` bytes. mark: header that says which version a file is. length:
+    what it says of the length, where not the truth.
     """
 
     url: str = ""
@@ -35,6 +36,7 @@ class Host:
     mark: tuple[str, str] | None = ("ETag", '"one"')
     errors: list[int] = field(default_factory=list)
     ranges: bool = True
+    length: str = ""
     asked: list[tuple[str, str | None]] = field(default_factory=list)
 
 
@@ -81,7 +83,7 @@ def host(monkeypatch, tmp_path) -> Iterator[Host]:
                 self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
             if state.mark:
                 self.send_header(*state.mark)
-            self.send_header("Content-Length", str(len(body) - start))
+            self.send_header("Content-Length", state.length or str(len(body) - start))
             self.end_headers()
             end = len(body)
             if state.drops:
@@ -238,6 +240,34 @@ def test_a_cached_file_that_was_altered_is_refused(host):
 def test_a_url_without_a_file_is_refused(host, url):
     with pytest.raises(UsageError, match="names no file"):
         fetch_url(url)
+
+
+@pytest.mark.parametrize("url", ["http://[::1/w.pth", "http://host:none/w.pth", "http://host:99999/w.pth"])
+def test_what_is_no_url_is_refused(host, url):
+    with pytest.raises(UsageError, match=r"is no URL: "):
+        fetch_url(url)
+
+
+def test_a_url_may_have_any_letters(host):
+    assert fetch_url(f"{host.url}/w \u00e9%20.pth?a=1#part").sha256 == SHA256
+    assert host.asked == [("/w%20%C3%A9%20.pth?a=1", None)]
+
+
+@pytest.mark.parametrize("length", ["many", "-5", "1" * 5000])
+def test_a_length_that_is_no_number_is_not_relied_on(host, length):
+    host.length = length
+    assert fetch_url(f"{host.url}/w.pth").sha256 == SHA256
+
+
+def test_what_another_process_has_just_fetched_is_taken(host, monkeypatch):
+    def late(handle: object) -> bool:
+        monkeypatch.setattr(download, "lock", lambda handle: True)
+        fetch_url(f"{host.url}/w.pth")
+        return True
+
+    monkeypatch.setattr(download, "lock", late)
+    assert fetch_url(f"{host.url}/w.pth").sha256 == SHA256
+    assert len(host.asked) == 1
 
 
 def test_a_name_from_a_url_stays_in_the_cache(host, tmp_path):

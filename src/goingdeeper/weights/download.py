@@ -18,7 +18,7 @@ from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from typing import IO, NoReturn
 from urllib.error import HTTPError, URLError
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from goingdeeper.errors import DataError, GateError, ResourceError, UsageError
@@ -101,17 +101,18 @@ def fetch_url(url: str, progress: Progress | None = None) -> Fetched:
     what is no URL, DataError where there is no such file, ResourceError for the network and a full disk,
     GateError where a cached file was altered.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        hosted = parts.hostname and parts.port != 0
+    except ValueError as problem:
+        raise UsageError(f"{url} is no URL: {problem}") from None
     name = re.sub(r"[^\w.+-]", "_", unquote(parts.path).rpartition("/")[2]).lstrip(".")
-    if not parts.netloc or not name:
+    if not hosted or not name:
         raise UsageError(f"{url} names no file; give a URL such as https://host/folder/resnet50.pth")
     folder = cache() / hashlib.sha256(url.encode()).hexdigest()[:16]
     file, facts = folder / name, folder / f"{name}.json"
-    known = _facts(facts)
-    if file.is_file() and "sha256" in known:
-        if sha256_of(file) != known["sha256"]:
-            raise GateError(f"{file} was altered after it was fetched; delete it to fetch {url} again")
-        return Fetched(file, url, known["sha256"])
+    if kept := _kept(url, file, facts):
+        return kept
     if variable := offline():
         raise ResourceError(f"{url} is not in the cache, and {variable} forbids the network; unset it")
     make_folder(folder)
@@ -120,10 +121,22 @@ def fetch_url(url: str, progress: Progress | None = None) -> Fetched:
             raise ResourceError(
                 f"another process is fetching {url}; wait for it and run the same command again"
             )
+        if kept := _kept(url, file, facts):  # by another process, before this one had the lock
+            return kept
         _download(url, file, progress)
         found = sha256_of(file)
         write_whole(facts, json.dumps({"url": url, "sha256": found}) + "\n")
     return Fetched(file, url, found)
+
+
+def _kept(url: str, file: Path, facts: Path) -> Fetched | None:
+    """The file, where all of it was fetched before. Raises GateError where it was altered since."""
+    known = _facts(facts)
+    if not file.is_file() or "sha256" not in known:
+        return None
+    if sha256_of(file) != known["sha256"]:
+        raise GateError(f"{file} was altered after it was fetched; delete it to fetch {url} again")
+    return Fetched(file, url, known["sha256"])
 
 
 def _download(url: str, file: Path, progress: Progress | None) -> None:
@@ -139,7 +152,7 @@ def _download(url: str, file: Path, progress: Progress | None) -> None:
         if before:
             headers |= {"Range": f"bytes={before}-", "If-Range": mark}
         try:
-            with _opener.open(Request(url, headers=headers), timeout=SECONDS) as answer:
+            with _opener.open(Request(_ascii(url), headers=headers), timeout=SECONDS) as answer:
                 total = _begun(answer, part, facts, before)
                 with room_for(file, total), part.open("ab") as stream:
                     _copy(answer, stream, total, progress)
@@ -165,13 +178,22 @@ def _download(url: str, file: Path, progress: Progress | None) -> None:
         time.sleep(WAIT * 2 ** (failures - 1))
 
 
+def _ascii(url: str) -> str:
+    """As a request has it: spaces and letters beyond ASCII as %20 and the like, the host's as IDNA."""
+    parts = urlsplit(url)
+    with suppress(UnicodeError):
+        parts = parts._replace(netloc=parts.netloc.encode("idna").decode("ascii"))
+    return quote(urlunsplit(parts._replace(fragment="")), safe="%/:=&?~#+!$,;'@()*[]")
+
+
 class _Short(Exception):
     """Fewer bytes came than were announced."""
 
 
 def _begun(answer: HTTPResponse, part: Path, facts: Path, before: int) -> int:
     """The bytes of the whole file, 0 where they are not known; the part emptied if it is not gone on with."""
-    length = int(answer.headers.get("Content-Length") or 0)
+    said = answer.headers.get("Content-Length") or ""
+    length = int(said) if re.fullmatch("[0-9]{1,15}", said) else 0
     if answer.status == 206 and (answer.headers.get("Content-Range") or "").startswith(f"bytes {before}-"):
         return before + length
     mark = answer.headers.get("ETag") or ""

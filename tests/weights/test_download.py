@@ -15,7 +15,7 @@ from huggingface_hub import constants
 
 from goingdeeper.errors import DataError, GateError, ResourceError, UsageError
 from goingdeeper.weights import download
-from goingdeeper.weights.download import check_hash, fetch_url
+from goingdeeper.weights.download import check_hash, fetch_url, public
 
 CONTENT = hashlib.shake_256(b"weights").digest(300_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -268,6 +268,13 @@ def test_what_another_process_has_just_fetched_is_taken(host, monkeypatch):
     monkeypatch.setattr(download, "lock", late)
     assert fetch_url(f"{host.url}/w.pth").sha256 == SHA256
     assert len(host.asked) == 1
+
+
+def test_secrets_of_a_url_are_not_told():
+    signed = "https://me:word@host:8080/a/w.pth?X-Amz-Signature=12ab&id=3#part"
+    assert public(signed) == "https://host:8080/a/w.pth"
+    assert public("https://host/w.pth?download=1") == "https://host/w.pth?download=1"
+    assert public("hf:owner/name@main") == "hf:owner/name@main"
 
 
 def test_a_name_from_a_url_stays_in_the_cache(host, tmp_path):

@@ -23,10 +23,13 @@ from goingdeeper.data.decode import decode
 from goingdeeper.errors import DataError, GateError, UsageError
 from goingdeeper.evaluation.protocols import PROTOCOLS, plan
 from goingdeeper.evaluation.views import sheets
+from goingdeeper.files import sha256_of
 from goingdeeper.names import entries, namings
 from goingdeeper.published.imagenet import imagenet
 from goingdeeper.runs.model import load_model
 from goingdeeper.trace import replace_classes
+from goingdeeper.weights import importing
+from goingdeeper.weights.download import Fetched
 from goingdeeper.weights.export import export
 from goingdeeper.weights.importing import CIFAR_10, import_weights, imported, made_picture
 
@@ -292,6 +295,16 @@ def test_a_source_that_is_none_is_refused(tmp_path, monkeypatch, source, error, 
     monkeypatch.chdir(tmp_path)
     with pytest.raises(error, match=message):
         import_weights(source)
+
+
+def test_secrets_of_a_url_are_not_written(small, tmp_path, monkeypatch):
+    file, place = small(10), "https://me:word@host/small.safetensors?X-Amz-Signature=12ab"
+    monkeypatch.setattr(importing, "fetch_url", lambda url, progress: Fetched(file, url, sha256_of(file)))
+    done = imported(place, out=tmp_path / "model")
+    assert done.source == "https://host/small.safetensors"
+    for written in done.path.iterdir():
+        assert b"12ab" not in written.read_bytes()
+        assert b"word@" not in written.read_bytes()
 
 
 def test_what_is_in_the_way_is_kept(small, tmp_path):

@@ -40,6 +40,9 @@ WAIT = 0.5
 
 BLOCK = 1 << 20
 
+SECRET = re.compile("token|sig|key|secret|pass|auth|credential|policy|session", re.IGNORECASE)
+"""Words of a query that lets in whoever has it, such as X-Amz-Signature."""
+
 
 @dataclass(frozen=True)
 class Fetched:
@@ -58,6 +61,18 @@ class Fetched:
 def is_remote(source: str) -> bool:
     """Whether a source is a URL or one of the Hub's."""
     return bool(re.match("(https?|hf):", source))
+
+
+def public(source: str) -> str:
+    """What may be written into a model of where it is from: a URL without names, passwords and signatures.
+
+    Those of a query are left out with it where one of its words tells of them.
+    """
+    if not re.match("https?:", source):
+        return source
+    parts = urlsplit(source)
+    query = "" if SECRET.search(parts.query) else parts.query
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=query, fragment=""))
 
 
 def offline() -> str:

@@ -28,7 +28,7 @@ from goingdeeper.published.imagenet import imagenet
 from goingdeeper.runs.model import load_model, save_model
 from goingdeeper.trace import replace_classes, replace_input, trace
 from goingdeeper.version import __version__
-from goingdeeper.weights.download import Fetched, Progress, cache, check_hash, fetch_url, is_remote
+from goingdeeper.weights.download import Fetched, Progress, cache, check_hash, fetch_url, is_remote, public
 from goingdeeper.weights.files import read
 from goingdeeper.weights.forms import to_ours
 from goingdeeper.weights.hub import fetch_hub, local
@@ -157,7 +157,7 @@ def imported(
     preprocessing = Preprocessing(side, chosen.mean, chosen.std, shorter=_shorter(chosen, side))
     provenance = {
         "data": data,
-        "source": fetched.source,
+        "source": public(fetched.source),
         "file": fetched.file.name,
         "format": weights.format,
         "sha256": fetched.sha256,
@@ -175,7 +175,7 @@ def imported(
     load_model(place)
     return Imported(
         place, naming.library, naming.model, described.name, len(names), tuple(match.left),
-        tuple(f"{library} {id}" for library, id in match.others), tuple(notes), fetched.source,
+        tuple(f"{library} {id}" for library, id in match.others), tuple(notes), public(fetched.source),
         fetched.sha256, fetched.revision, terms, published,
     )  # fmt: skip
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from shutil import copy
 import numpy as np
 import pytest
 import torch
+from huggingface_hub import constants
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
@@ -25,13 +27,14 @@ from goingdeeper.evaluation.protocols import PROTOCOLS, plan
 from goingdeeper.evaluation.views import sheets
 from goingdeeper.files import sha256_of
 from goingdeeper.names import entries, namings
+from goingdeeper.names.recognise import Match, recognise
 from goingdeeper.published.imagenet import imagenet
 from goingdeeper.runs.model import load_model
 from goingdeeper.trace import replace_classes
 from goingdeeper.weights import importing
 from goingdeeper.weights.download import Fetched
 from goingdeeper.weights.export import export
-from goingdeeper.weights.importing import CIFAR_10, import_weights, imported, made_picture
+from goingdeeper.weights.importing import CIFAR_10, import_weights, imported, made_picture, weights_at
 
 pytestmark = pytest.mark.skipif(find_spec("torchvision") is None, reason="torchvision is not installed")
 
@@ -305,6 +308,55 @@ def test_secrets_of_a_url_are_not_written(small, tmp_path, monkeypatch):
     for written in done.path.iterdir():
         assert b"12ab" not in written.read_bytes()
         assert b"word@" not in written.read_bytes()
+
+
+@pytest.fixture
+def kept(tmp_path, monkeypatch) -> Path:
+    """Where imported weights are kept to train from."""
+    monkeypatch.setattr(constants, "HF_HOME", str(tmp_path / "home"))
+    return tmp_path / "home" / "goingdeeper" / "models"
+
+
+def test_a_file_to_train_from_is_imported_once(small, kept):
+    file = small(10)
+    found = weights_at(str(file))
+    made = (found / "config.json").stat()
+    assert weights_at(str(file)) == found
+    assert (found / "config.json").stat() == made
+    assert list(kept.iterdir()) == [found]
+
+
+def test_a_file_to_train_from_that_has_changed_is_imported_again(small, kept):
+    file = small(10)
+    before = load_model(weights_at(str(file)))
+    stamp, state = file.stat(), load_file(file)
+    save_file(state | {"module.linear.bias": torch.ones(10)}, file)
+    assert file.stat().st_size == stamp.st_size
+    os.utime(file, ns=(stamp.st_atime_ns, stamp.st_mtime_ns + 1))
+    after = load_model(weights_at(str(file)))
+    assert after.path != before.path
+    assert torch.equal(after.net.state_dict()["fc.bias"], torch.ones(10))
+
+
+def test_of_two_processes_that_import_the_same_the_first_to_be_done_is_kept(small, kept, monkeypatch):
+    file, others = small(10), []
+
+    def late(*args: object, **options: object) -> Match:
+        monkeypatch.setattr(importing, "recognise", recognise)
+        others.append((weights_at(str(file)) / "config.json").stat())  # as another process would
+        return recognise(*args, **options)
+
+    monkeypatch.setattr(importing, "recognise", late)
+    found = weights_at(str(file))
+    assert others == [(found / "config.json").stat()]  # which the other may be reading
+    assert list(kept.iterdir()) == [found]
+
+
+def test_a_file_of_the_hubs_may_be_trained_from(small, kept, monkeypatch):
+    file = small(10)
+    monkeypatch.setattr(importing, "fetch_hub", lambda name, progress: Fetched(file, name, sha256_of(file)))
+    model = load_model(weights_at("hf:owner/name/small.safetensors"))
+    assert model.config["provenance"]["source"] == "hf:owner/name/small.safetensors"
 
 
 def test_what_is_in_the_way_is_kept(small, tmp_path):

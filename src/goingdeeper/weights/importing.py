@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +21,7 @@ from goingdeeper.data.decode import Pixels, content, decode
 from goingdeeper.data.preprocessing import Preprocessing
 from goingdeeper.edits import without_heads
 from goingdeeper.errors import DataError, UsageError, shown
-from goingdeeper.files import sha256_of
+from goingdeeper.files import make_folder, sha256_of
 from goingdeeper.layers import CLASSES, Conv, Linear, Network
 from goingdeeper.names import Naming, Scale
 from goingdeeper.names.recognise import Match, recognise
@@ -31,7 +33,7 @@ from goingdeeper.version import __version__
 from goingdeeper.weights.download import Fetched, Progress, cache, check_hash, fetch_url, is_remote, public
 from goingdeeper.weights.files import read
 from goingdeeper.weights.forms import to_ours
-from goingdeeper.weights.hub import fetch_hub, local
+from goingdeeper.weights.hub import fetch_hub, hub_name, local
 from goingdeeper.weights.known import Known, find_known, is_known
 
 CIFAR_10 = (
@@ -81,10 +83,9 @@ def weights_at(source: str) -> Path:
     if place.is_dir():
         return place
     if source.startswith("hf:"):
-        try:
-            return local(source)
-        except DataError:
-            pass  # no model of ours, so weights
+        if not hub_name(source).file:
+            with suppress(DataError):  # no model of ours, so weights
+                return local(source)
     elif not (place.is_file() or is_remote(source) or is_known(source)):
         raise UsageError(
             f"--weights {source}: there is no such folder or file; give a run, a model, a file of weights, "
@@ -93,7 +94,18 @@ def weights_at(source: str) -> Path:
     stamp = (place.stat().st_size, place.stat().st_mtime_ns, str(place.resolve())) if place.is_file() else ()
     key = hashlib.sha256(repr((source, stamp, __version__)).encode()).hexdigest()[:16]
     kept = cache() / "models" / key
-    return kept if kept.is_dir() else import_weights(source, out=kept)
+    if kept.is_dir():
+        return kept
+    make_folder(kept.parent)
+    # Aside, as another process may import the same; the first to be done is kept.
+    with tempfile.TemporaryDirectory(dir=kept.parent, prefix=".") as aside:
+        made = import_weights(source, out=Path(aside) / "model")
+        try:
+            made.rename(kept)
+        except OSError:
+            if not kept.is_dir():
+                raise
+    return kept
 
 
 def imported(

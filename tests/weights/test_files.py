@@ -170,6 +170,9 @@ def test_parts_with_their_list(tmp_path, state):
     index.write_text(json.dumps({"metadata": {}, "weight_map": places}))
     assert same(read(tmp_path).tensors, state)
     assert same(read(index).tensors, state)
+    beside = {"left": torch.ones(1), next(iter(state)): torch.ones(1)}
+    save_file({key: state[key] for key in list(state)[2:]} | beside, tmp_path / second)
+    assert same(read(index).tensors, state)  # of each part what the list says that it holds
     index.write_text(json.dumps({"weight_map": {**places, "fc.bias": second}}))
     assert "lacks 'fc.bias'" in message_of(index)
     index.write_text(json.dumps({"weight_map": {**places, "fc.bias": "../../secret"}}))

@@ -337,6 +337,17 @@ def _elsewhere(path):
         )
 
 
+def _virtual(path):
+    other = path.with_name("secret.h5")
+    with h5py.File(other, "w") as file:
+        file["w"] = ONES
+    layout = h5py.VirtualLayout(ONES.shape, "f4")
+    layout[...] = h5py.VirtualSource(str(other), "w", ONES.shape)
+    with h5py.File(_legacy(path, {"a": {}}), "a") as file:
+        file["a"].attrs["weight_names"] = [b"a/kernel:0"]
+        file["a"].create_virtual_dataset("a/kernel:0", layout)
+
+
 def _missing(path):
     _legacy(path, {}, ["a"])
 
@@ -384,6 +395,7 @@ def _deep(path):
         (_huge, r"'a/kernel:0' claims 4,398,046,511,104 bytes, far more than the file has"),
         (_words, r"'a/kernel:0' holds \|S3, not numbers"),
         (_elsewhere, "'a/kernel:0' is no array of its own"),
+        (_virtual, "'a/kernel:0' is no array of its own"),
         (_missing, "'a' is listed in it, but not there"),
         (_neither, "it is HDF5, but neither Keras' model_weights nor its layers are in it"),
         (_empty, "holds no layer with weights; save the model with its weights"),

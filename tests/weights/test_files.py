@@ -224,6 +224,14 @@ def test_averaged_weights_are_taken_unless_asked_otherwise(tmp_path, state, unpi
     assert found.notes == [f"took '{last}', and not the averaged weights in '{averaged}'"]
 
 
+def test_the_optimisers_tensors_are_no_weights_though_they_have_their_names(tmp_path, state, unpickled):
+    moments = {key: torch.zeros_like(value) for key, value in state.items()}
+    torch.save({"optimizer": {"exp_avg": moments}, "generator": state}, tmp_path / "a.pth")
+    found = unpickled(tmp_path / "a.pth")
+    assert same(found.tensors, state)
+    assert found.notes == ["took 'generator'"]
+
+
 def test_of_several_the_one_with_the_most_tensors(tmp_path, state, unpickled):
     less = dict(list(state.items())[:3])
     torch.save({"discriminator": less, "generator": state}, tmp_path / "a.pth")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -134,6 +135,15 @@ def test_parquet_opens_in_pyarrow_in_row_groups(tmp_path):
     assert table["features"].to_pylist()[6_000] == [2.0, 2.0] and table["path"].to_pylist()[3_000] == "1"
     write_table(tmp_path / "f.parquet", iter(PARTS))
     assert pyarrow.parquet.read_table(tmp_path / "f.parquet")["class"].to_pylist() == ["a", None, "longer"]
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.npz", "a.parquet"])
+def test_names_that_are_not_unicode_are_written(tmp_path, name):
+    path = os.fsdecode(b"caf\xe9.png")
+    found = Vectors((path,), (path,), np.ones((1, 3), np.float32))
+    assert write_table(tmp_path / name, [found]) == (1, 3)
+    if name == "a.csv":
+        assert b"\ncaf\xe9.png,caf\xe9.png,1.0" in (tmp_path / name).read_bytes()
 
 
 @pytest.mark.parametrize("name", ["f.npz", "f.csv", "f.parquet"])

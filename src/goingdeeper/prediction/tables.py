@@ -55,7 +55,7 @@ def write_table(file: Path, found: Iterable[Vectors]) -> tuple[int, int]:
 
 
 def _write_csv(stream: IO[bytes], found: Iterable[Vectors], length: int) -> int:
-    text = io.TextIOWrapper(stream, "utf-8", newline="", write_through=True)
+    text = io.TextIOWrapper(stream, "utf-8", "surrogateescape", newline="", write_through=True)
     rows, count = csv.writer(text, lineterminator="\n"), 0
     rows.writerow(["path", "class", *(f"f{number}" for number in range(length))])
     for part in found:
@@ -99,9 +99,9 @@ def _write_parquet(stream: IO[bytes], found: Iterable[Vectors], length: int) -> 
         def flush() -> None:
             if waiting:
                 values = np.concatenate([part.values for part in waiting]).ravel()
-                names = [name or None for part in waiting for name in part.classes]
+                names = [_unicode(name) or None for part in waiting for name in part.classes]
                 columns = [
-                    pa.array([path for part in waiting for path in part.paths], pa.string()),
+                    pa.array([_unicode(path) for part in waiting for path in part.paths], pa.string()),
                     pa.array(names, pa.string()),
                     pa.FixedSizeListArray.from_arrays(pa.array(values, pa.float32()), length),
                 ]
@@ -115,6 +115,11 @@ def _write_parquet(stream: IO[bytes], found: Iterable[Vectors], length: int) -> 
                 flush()
         flush()
     return count
+
+
+def _unicode(name: str) -> str:
+    """Bytes of a file's name that are not UTF-8 as escapes, for Parquet's text holds no others."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 WRITERS: dict[str, Callable[[IO[bytes], Iterable[Vectors], int], int]] = {

@@ -300,6 +300,14 @@ def test_a_source_that_is_none_is_refused(tmp_path, monkeypatch, source, error, 
         import_weights(source)
 
 
+def test_known_weights_must_have_the_hash_that_is_known(small, tmp_path, monkeypatch):
+    file = small(10)
+    monkeypatch.setattr(importing, "fetch_url", lambda url, progress: Fetched(file, url, sha256_of(file)))
+    with pytest.raises(GateError, match=r"has another sha256 than expected: .* nothing is imported"):
+        imported("torchvision/resnet18.IMAGENET1K_V1", out=tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
 def test_secrets_of_a_url_are_not_written(small, tmp_path, monkeypatch):
     file, place = small(10), "https://me:word@host/small.safetensors?X-Amz-Signature=12ab"
     monkeypatch.setattr(importing, "fetch_url", lambda url, progress: Fetched(file, url, sha256_of(file)))

@@ -6,6 +6,7 @@ import os
 import resource
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -90,3 +91,9 @@ def test_a_lock_keeps_others_out_until_its_file_is_closed(tmp_path):
             assert not lock(second)
     with (tmp_path / "lock").open("wb") as third:
         assert lock(third)
+
+
+def test_a_place_that_takes_no_files_is_said_in_one_line():
+    """/proc gives "no such file" where others give "not permitted"."""
+    with pytest.raises(ResourceError, match=r"cannot write at /proc/a\.txt: .*; choose another place"):
+        write_whole(Path("/proc/a.txt"), b"x")

@@ -30,7 +30,7 @@ def whole_file(file: Path, needed: int) -> Iterator[IO[bytes]]:
     """
     aside = file.with_name(f".{file.name}.{os.getpid()}")
     try:
-        with room_for(file, needed):
+        with room_for(file, needed), writable(file):
             with _synced(aside) as stream:
                 yield stream
             aside.replace(file)
@@ -58,10 +58,17 @@ def _synced(file: Path) -> Iterator[IO[bytes]]:
 
 def make_folder(folder: Path) -> None:
     """Makes a folder with those above it, if it is not there. Raises ResourceError in /proc and the like."""
-    try:
+    with writable(folder):
         folder.mkdir(parents=True, exist_ok=True)
+
+
+@contextmanager
+def writable(place: Path) -> Iterator[None]:
+    """Within, a place that takes no files, such as /proc, is a ResourceError."""
+    try:
+        yield
     except FileNotFoundError as problem:
-        raise ResourceError(f"cannot write at {folder}: {problem.strerror}; choose another place") from None
+        raise ResourceError(f"cannot write at {place}: {problem.strerror}; choose another place") from None
 
 
 def sync_folder(folder: Path) -> None:

@@ -62,7 +62,7 @@ def test_known_weights_are_listed(deeper):
 @pytest.mark.parametrize(
     ("words", "status", "message"),
     [
-        (("nowhere.pth",), 3, "nowhere.pth is not there; check the path"),
+        (("nowhere.pth",), 3, "nowhere.pth is not there; give a file, or one of"),
         ((), 2, "give a file, a URL, hf:owner/name, or a name"),
         (("torchvision/resnet50",), 2, "has several weights: IMAGENET1K_V1, IMAGENET1K_V2; name one"),
         (("hf:one",), 2, "hf:one is no name on the Hub"),

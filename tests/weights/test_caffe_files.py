@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 
 import numpy as np
 import pytest
@@ -233,3 +234,15 @@ def test_chance_never_gives_more_than_a_refusal(tmp_path):
             read_caffe(path)
         except DataError as problem:
             assert "\n" not in str(problem)
+
+
+def test_numbers_in_a_field_each_and_packed_come_in_order(tmp_path):
+    """As protobuf reads repeated fields: packed or not, one after another."""
+    shape = b"\x3a\x03\x0a\x01\x06"  # field 7: a BlobShape of one dimension, 6
+    loose = [b"\x2d" + struct.pack("<f", value) for value in (1.0, 2.0, 5.0, 6.0)]
+    packed = b"\x2a\x08" + struct.pack("<2f", 3.0, 4.0)
+    blob = b"".join([shape, *loose[:2], packed, *loose[2:]])
+    layer = b"\x0a\x01a" + b"\x12\x09Parameter" + b"\x3a" + bytes([len(blob)]) + blob
+    (tmp_path / "a.caffemodel").write_bytes(b"\xa2\x06" + bytes([len(layer)]) + layer)
+    (found,) = read_caffe(tmp_path / "a.caffemodel").values()
+    assert found.tolist() == [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]

@@ -134,7 +134,7 @@ def test_archives_that_hold_other_things(tmp_path, state):
             archive.writestr(f"script/{name}", "")
     assert "TorchScript" in message(tmp_path / "script.pt")
     np.savez(tmp_path / "a.npz", x=np.zeros(3))
-    assert "archive of x.npy; unpack it" in message(tmp_path / "a.npz")
+    assert "holds NumPy's arrays; save them with safetensors" in message(tmp_path / "a.npz")
     with tarfile.open(tmp_path / "old.pth", "w") as archive:
         for name in ("sys_info", "pickle", "storages", "tensors"):
             archive.addfile(tarfile.TarInfo(name))

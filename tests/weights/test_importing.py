@@ -249,7 +249,7 @@ def test_classes_are_given_or_numbered(small, tmp_path):
     (tmp_path / "lines.txt").write_text("cat\n dog\nowl\n\n", "utf-8")
     (tmp_path / "list.json").write_text('["cat", "dog", "owl"]', "utf-8")
     for given in (tmp_path / "lines.txt", tmp_path / "list.json", ["cat", "dog", "owl"]):
-        path = import_weights(small(3), classes=given, out=tmp_path / "a")
+        path = import_weights(small(3), classes=given, out=tmp_path / "a", force=True)
         assert api.load(path).model.classes == ("cat", "dog", "owl")
 
 
@@ -370,9 +370,35 @@ def test_a_file_of_the_hubs_may_be_trained_from(small, kept, monkeypatch):
 def test_what_is_in_the_way_is_kept(small, tmp_path):
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "precious").write_text("1")
-    with pytest.raises(UsageError, match="is there and holds no model; name another folder with -o"):
+    with pytest.raises(UsageError, match="is there and is no model alone; name another folder with -o"):
         import_weights(small(10), out=tmp_path / "model")
     assert [file.name for file in (tmp_path / "model").iterdir()] == ["precious"]
+
+
+def test_only_a_model_alone_is_replaced_and_only_if_asked_for(small, tmp_path):
+    """A clone from the Hub has a config.json, too; and a model's folder may have got company."""
+    clone = tmp_path / "clone"
+    clone.mkdir()
+    (clone / "config.json").write_text('{"architectures": ["BertModel"]}')
+    for force in (False, True):
+        with pytest.raises(UsageError, match="clone is there and is no model alone"):
+            import_weights(small(10), out=clone, force=force)
+    made = import_weights(small(10), out=tmp_path / "model")
+    with pytest.raises(UsageError, match="model is there already; --force replaces it, -o names another"):
+        import_weights(small(3), out=made)
+    import_weights(small(3), out=made, force=True)
+    assert len(api.load(made).model.classes) == 3
+    (made / "notes.txt").write_text("mine")
+    with pytest.raises(UsageError, match="model is there and is no model alone"):
+        import_weights(small(10), out=made, force=True)
+    assert (made / "notes.txt").read_text() == "mine"
+
+
+def test_the_folder_says_where_its_weights_are_from(small, tmp_path):
+    made = imported(small(10), out=tmp_path / "model")
+    text = (made.path / "README.md").read_text("utf-8")
+    assert f"cifar's resnet20, imported from {made.source} (sha256 {made.sha256})" in text
+    assert "Licence of the weights: unknown." in text and "that is not said" not in text
 
 
 @pytest.mark.slow

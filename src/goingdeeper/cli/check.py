@@ -21,7 +21,10 @@ LINES = 5
 @click.command("check", short_help="Say what is wrong with a collection of images, before training.")
 @click.argument("images")
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="Folder for check.html and exclude.txt, for --exclude."
+    "-o",
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder for check.html and exclude.txt, for --exclude.",
 )
 @click.option("--with", "run", metavar="RUN", help="Also find labels that this trained run doubts.")
 @click.option(

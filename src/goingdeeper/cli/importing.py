@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 @click.option("--licence", metavar="ID", help="Of the weights, such as apache-2.0; written into the model.")
 @click.option("--golden", metavar="IMAGE", help="The image that the model proves itself with.")
 @click.option("-o", "out", metavar="DIR", help="The model's folder; models/LIBRARY-NETWORK unless given.")
+@click.option("--force", is_flag=True, help="Replace a model that is there.")
 @click.option("--list", "listed", is_flag=True, help="List the public weights that are known by name.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def import_command(
@@ -47,6 +48,7 @@ def import_command(
     licence: str | None,
     golden: str | None,
     out: str | None,
+    force: bool,
     listed: bool,
     as_json: bool,
 ) -> None:
@@ -69,7 +71,7 @@ def import_command(
         made = imported(
             source, network=network, library=library, classes=classes, background=background,
             mean=_numbers("--mean", mean), std=_numbers("--std", std), shorter=shorter, size=size,
-            sha256=sha256, licence=licence, golden=golden, out=out, progress=watch.fetching,
+            sha256=sha256, licence=licence, golden=golden, out=out, force=force, progress=watch.fetching,
         )  # fmt: skip
     finally:
         watch.close()

@@ -114,7 +114,9 @@ class Several(click.ParamType[Any]):
     help="Keep images that are nearly the same on one side; off by default.",
 )
 @click.option("--exclude", metavar="LIST", help="Images to leave out, as `deeper check --out` lists them.")
-@click.option("--out", type=click.Path(path_type=Path), help="Run folder; otherwise a new one in runs/.")
+@click.option(
+    "-o", "--out", type=click.Path(path_type=Path), help="Run folder; otherwise a new one in runs/."
+)
 @click.option(
     "--set",
     "settings",

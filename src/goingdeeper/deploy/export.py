@@ -31,6 +31,7 @@ SCHEMA = 1
 PARITY = 1e-4
 """Logits may differ by this much from the model's own, relative to the largest of an image."""
 
+FILES = {"model.onnx", "golden.png", "config.json", "README.md"}
 PROBES = 4
 """Images that are compared: the golden one, and noise."""
 
@@ -54,10 +55,10 @@ def export_onnx(
     force: an older folder at the place is replaced. Raises UsageError where something is there, MissingExtra
     without onnx and onnxruntime, GateError, with nothing left behind, where logits differ by over `PARITY`.
     """
-    if out.exists() and not force:
+    if out.is_file() or (out.is_dir() and {one.name for one in out.iterdir()} - FILES):
+        raise UsageError(f"{out} is there and is no export alone; -o names another place")
+    if out.is_dir() and any(out.iterdir()) and not force:
         raise UsageError(f"{out} is there already; --force replaces it, -o names another place")
-    if out.exists() and not (out / "config.json").is_file():
-        raise UsageError(f"{out} is there and is no export; -o names another place")
     graph = build_onnx(model, rewrites)
     content = graph.SerializeToString()
     square = centre(model.preprocessing.fit(decode(model.path / "golden.png")), model.preprocessing.size)

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from goingdeeper.errors import DataError, RunFolderError
-from goingdeeper.files import room_for, sync_folder, write_synced, write_whole
+from goingdeeper.files import make_folder, room_for, sync_folder, write_synced, write_whole
 
 SCHEMA = 1
 
@@ -130,7 +130,7 @@ def replace_folder(path: Path, files: Mapping[str, bytes]) -> None:
         if aside.exists():
             shutil.rmtree(aside)
         try:
-            aside.mkdir(parents=True)
+            make_folder(aside)
             for name, content in files.items():
                 write_synced(aside / name, content)
             sync_folder(aside)

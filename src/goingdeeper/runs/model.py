@@ -30,6 +30,12 @@ from goingdeeper.runs.stored import sealed, sha256, stored_as, stored_from, unbr
 from goingdeeper.trace import trace
 
 SCHEMA = 1
+UNSAID = "data that is not said"
+"""What provenance has where nobody knows what the weights were trained on."""
+
+FILES = {"model.safetensors", FILE, "golden.png", "config.json", "README.md"}
+"""What a model folder may hold."""
+
 TOLERANCE = 1e-3
 """Golden logits may differ by this much, relative to the largest: kernels differ between machines."""
 
@@ -136,6 +142,17 @@ def load_model(path: Path) -> Model:
     return Model(net, classes, preprocessing, config, folder)
 
 
+def is_model(folder: Path) -> bool:
+    """Whether a folder holds a model, and nothing else that would be lost with it."""
+    if not (folder / "config.json").is_file() or {one.name for one in folder.iterdir()} - FILES:
+        return False
+    try:
+        config = json.loads((folder / "config.json").read_bytes())
+    except (ValueError, OSError):
+        return False
+    return isinstance(config, dict) and "description" in config and "golden" in config
+
+
 def _was_altered(file: Path) -> GateError:
     return GateError(f"{file} was altered after it was saved; restore it or train again")
 
@@ -149,6 +166,8 @@ def _fitted(network: Network, content: bytes, file: Path) -> Net:
 
 
 def _model_folder(path: Path) -> Path:
+    if path.is_file():
+        raise RunFolderError(f"{path} is a file; `deeper import` makes a model of a file of weights")
     folder = RunFolder(path)
     for place in (path, replaced(path), folder.model, replaced(folder.model)):
         if (place / "config.json").is_file():
@@ -196,7 +215,15 @@ def _of_head(name: str) -> bool:
 
 def _readme(config: Mapping[str, Any]) -> str:
     scores = config.get("scores", {})
-    lines = [f"# {config['network']} on {config.get('provenance', {}).get('data', 'images')}", ""]
+    origin = config.get("provenance", {})
+    data = origin.get("data", "images")
+    lines = [f"# {config['network']}" + (f" on {data}" if data != UNSAID else ""), ""]
+    if "library" in origin:
+        lines += [
+            f"{origin['library']}'s {origin['model']}, imported from {origin['source']} "
+            f"(sha256 {origin['sha256']}). Licence of the weights: {origin['licence']}.",
+            "",
+        ]
     if scores:
         low, high = scores["interval_95"]
         lines += [

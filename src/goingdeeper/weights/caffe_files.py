@@ -12,7 +12,7 @@ import mmap
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import torch
@@ -99,10 +99,21 @@ def _net(net: memoryview) -> dict[str, Tensor]:
     return found
 
 
+KINDS: dict[int, np.dtype[Any]] = {DATA: np.dtype("<f4"), DOUBLE: np.dtype("<f8")}
+
+
 def _array(blob: memoryview, key: str) -> Tensor:
     sides: list[int] = []
     legacy = [0, 0, 0, 0]
     parts: list[np.ndarray[tuple[int], np.dtype[np.float32]]] = []
+    loose = bytearray()  # numbers in a field each, of the kind of the last
+    last = DATA
+
+    def gather() -> None:
+        if loose:
+            parts.append(np.frombuffer(bytes(loose), KINDS[last]).astype(np.float32))
+            loose.clear()
+
     for number, value in _fields(blob):
         if number == SHAPE and not isinstance(value, int):
             for inner, dim in _fields(value):
@@ -111,10 +122,17 @@ def _array(blob: memoryview, key: str) -> Tensor:
         elif number in (1, 2, 3, 4) and isinstance(value, int):
             legacy[number - 1] = value
         elif number in (DATA, DOUBLE) and not isinstance(value, int):
-            kind = np.dtype("<f4" if number == DATA else "<f8")
+            kind = KINDS[number]
             if len(value) % kind.itemsize:
                 raise _Damaged(f"{key} ends within a number")
+            if number != last or len(value) > kind.itemsize:
+                gather()
+                last = number
+            if len(value) == kind.itemsize:
+                loose += value
+                continue
             parts.append(np.frombuffer(value, kind).astype(np.float32))
+    gather()
     shape = sides or [side for side in legacy if any(legacy)]
     count = sum(map(len, parts))
     if len(shape) > MOST_DIMENSIONS or math.prod(shape) != count:

@@ -62,15 +62,16 @@ def fetch_hub(text: str, progress: Progress | None = None) -> Fetched:
 
     name, licence = hub_name(text), ""
     with _told(name):
+        revision = name.revision or None
         if offline():
             files = [] if name.file else _cached(name)
         else:
-            about = HfApi().model_info(name.repository, revision=name.revision or None)
+            about = HfApi().model_info(name.repository, revision=revision)
             files = [str(one.rfilename) for one in about.siblings or ()]
             licence = str(getattr(about.card_data, "license", None) or "")
         chosen = name.file or _chosen(name, files)
         path = hf_hub_download(
-            name.repository, chosen, revision=name.revision or None, local_files_only=bool(offline()),
+            name.repository, chosen, revision=revision, local_files_only=bool(offline()),
             tqdm_class=_telling(progress),
         )  # fmt: skip
     file = Path(path)

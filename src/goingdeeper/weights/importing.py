@@ -27,14 +27,14 @@ from goingdeeper.names import Naming, Scale
 from goingdeeper.names.recognise import Match, recognise
 from goingdeeper.nn.build import Net
 from goingdeeper.published.imagenet import imagenet
-from goingdeeper.runs.model import load_model, save_model
+from goingdeeper.runs.model import UNSAID, is_model, load_model, save_model
 from goingdeeper.trace import replace_classes, replace_input, trace
 from goingdeeper.version import __version__
 from goingdeeper.weights.download import Fetched, Progress, cache, check_hash, fetch_url, is_remote, public
 from goingdeeper.weights.files import read
 from goingdeeper.weights.forms import to_ours
 from goingdeeper.weights.hub import fetch_hub, hub_name, local
-from goingdeeper.weights.known import Known, find_known, is_known
+from goingdeeper.weights.known import Known, find_known, is_known, known_at
 
 CIFAR_10 = (
     "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
@@ -123,6 +123,7 @@ def imported(
     licence: str | None = None,
     golden: str | Path | None = None,
     out: str | Path | None = None,
+    force: bool = False,
     progress: Progress | None = None,
 ) -> Imported:
     """Makes a model folder of a file of weights, a URL, `hf:owner/name`, or a name of the known ones.
@@ -132,11 +133,14 @@ def imported(
     background: class 0 means none of the others, and is dropped. mean, std: of the input, from 0 to 1, and
     shorter: the side in pixels that images are made first, instead of the library's. size: side of the input
     in pixels. sha256: what the file must have. golden: an image for the golden image, instead of a made one.
-    out: the folder, `models/LIBRARY-MODEL` unless given. Raises DataError for a file that cannot be used,
-    UsageError for options that do not fit, GateError for another hash, ResourceError for network and disk.
+    out: the folder, `models/LIBRARY-MODEL` unless given; a model that is there is replaced with `force`, and
+    nothing else is. Raises DataError for a file that cannot be used, UsageError for options that do not fit,
+    GateError for another hash, ResourceError for network and disk.
     """
     source = str(source)
-    known = find_known(source) if not Path(source).exists() and is_known(source) else None
+    known = known_at(source)
+    if known is None and not Path(source).exists() and is_known(source):
+        known = find_known(source)
     fetched = _fetched(source, known, sha256, progress)
     weights = read(fetched.file)
     shapes = {key: tuple(value.shape) for key, value in weights.tensors.items()}
@@ -147,12 +151,13 @@ def imported(
     except DataError as problem:
         raise DataError(f"{shown(fetched.file)}: {problem}") from None
     state = to_ours(match.entries, weights.tensors)
-    described = match.network
+    described, dropped = match.network, []
     if background:
         described, state = _without_background(described, state)
+        dropped.append(f"class 0 of {described.classes + 1:,} was dropped, as --background says")
     described = without_heads(described)
     state = {key: value for key, value in state.items() if not key.startswith("heads.")}
-    notes = [*weights.notes, *match.notes]
+    notes = [*weights.notes, *match.notes, *dropped]
     naming = match.naming
     if naming.differs and network in (None, naming.nearest):
         notes.append(f"not {naming.nearest} to the letter, but as {naming.library} has it: {naming.differs}")
@@ -165,7 +170,7 @@ def imported(
     terms = licence or (known.licence if known else "") or fetched.licence or UNKNOWN
     published = known.score if known else ""
     place = Path(out) if out is not None else Path("models", _name(match, known))
-    _free(place)
+    _free(place, force)
     preprocessing = Preprocessing(side, chosen.mean, chosen.std, shorter=_shorter(chosen, side))
     provenance = {
         "data": data,
@@ -213,7 +218,11 @@ def _fetched(source: str, known: Known | None, sha256: str | None, progress: Pro
     else:
         file = Path(source)
         if not file.is_file():
-            what = "is a folder; name the file in it" if file.is_dir() else "is not there; check the path"
+            what = "is a folder; name the file in it"
+            if not file.is_dir():
+                what = (
+                    "is not there; give a file, or one of `deeper import --list` such as torchvision/resnet18"
+                )
             raise DataError(f"{shown(file)} {what}")
         found = Fetched(file, file.name, sha256_of(file))
     expected = [sha256, known.hash if known else ""]
@@ -313,8 +322,9 @@ def _classes(
         if len(set(names)) != count:
             twice = next(name for number, name in enumerate(names) if name in names[:number])
             raise DataError(f"{place} names the class '{twice}' twice; make the names different")
-        return names, "data that is not said"
+        return names, UNSAID
     if count == 1000:
+        notes.append("the 1,000 classes are taken to be ImageNet's, in its order; --classes names others")
         return tuple(imagenet().values()), "ImageNet"
     if count == 1001:
         notes.append("the classes are called background and as ImageNet's; --background drops the first")
@@ -324,7 +334,7 @@ def _classes(
     notes.append(
         f"nothing names the {count:,} classes; they are called class 0 and so on; --classes names them"
     )
-    return tuple(f"class {number}" for number in range(count)), "data that is not said"
+    return tuple(f"class {number}" for number in range(count)), UNSAID
 
 
 def _listed(file: Path) -> tuple[str, ...]:
@@ -351,11 +361,11 @@ def _name(match: Match, known: Known | None) -> str:
     return known.id.replace("/", "-") if known else f"{match.naming.library}-{match.naming.model}"
 
 
-def _free(place: Path) -> None:
-    """Raises UsageError where something else than a model is in the way."""
-    if (
-        place.exists()
-        and not (place / "config.json").is_file()
-        and not (place.is_dir() and not any(place.iterdir()))
-    ):
-        raise UsageError(f"{shown(place)} is there and holds no model; name another folder with -o")
+def _free(place: Path, force: bool) -> None:
+    """Raises UsageError where something is in the way; with `force`, where it is more than a model."""
+    if not place.exists() or (place.is_dir() and not any(place.iterdir())):
+        return
+    if not is_model(place):
+        raise UsageError(f"{shown(place)} is there and is no model alone; name another folder with -o")
+    if not force:
+        raise UsageError(f"{shown(place)} is there already; --force replaces it, -o names another folder")

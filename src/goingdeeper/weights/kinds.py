@@ -99,6 +99,8 @@ def _archive(file: Path) -> Kind:
                 "packs nothing; it is refused"
             )
         return "torch"
+    if names and all(name.endswith(".npy") for name in names):
+        _no(file, "holds NumPy's arrays; save them with safetensors.numpy.save_file, and name that file")
     listed = ", ".join(shown(name) for name in names[:3]) or "nothing"
     raise DataError(
         f"{shown(file)} is an archive of {listed}{', ...' if len(names) > 3 else ''}; unpack it, and name "

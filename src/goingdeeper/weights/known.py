@@ -72,6 +72,11 @@ def is_known(name: str) -> bool:
     return name.partition("/")[0] in {one.library for one in _table().values()} and "/" in name
 
 
+def known_at(where: str) -> Known | None:
+    """What is known of the weights at a URL or at `hf:owner/name`, given as it stands in the table."""
+    return next((one for one in _table().values() if one.where == where), None)
+
+
 def find_known(name: str) -> Known:
     """By its id, or without the tag where there is only one. Raises UsageError, suggesting close ids."""
     table = _table()

@@ -190,3 +190,14 @@ def test_what_is_asked_for_but_not_there():
         recognise(RESNET50, network="resnet50")
     with pytest.raises(UsageError, match="unknown library 'torchvison'; did you mean torchvision"):
         recognise(RESNET50, library="torchvison")
+
+
+def test_weights_without_their_classifier_are_told_what_is_lacking():
+    """Counted without the batch counters, as its 267 tensors are."""
+    with pytest.raises(DataError) as caught:
+        recognise(without(RESNET50, "fc."))
+    assert "no network here has exactly these 265 tensors" in str(caught.value)
+    assert "that is its classifier: save the weights with one under these names" in str(caught.value)
+    with pytest.raises(DataError) as caught:
+        recognise(without(RESNET50, "layer4", "fc"))
+    assert "classifier" not in str(caught.value)

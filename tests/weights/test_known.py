@@ -15,7 +15,7 @@ from goingdeeper import catalogue
 from goingdeeper.errors import UsageError
 from goingdeeper.names import Scale
 from goingdeeper.weights.hub import hub_name
-from goingdeeper.weights.known import find_known, is_known, known_weights
+from goingdeeper.weights.known import find_known, is_known, known_at, known_weights
 
 ORACLE = """
 import json
@@ -116,3 +116,12 @@ def test_the_weights_own_scale_comes_before_the_librarys():
     assert find_known("torchvision/resnet50.IMAGENET1K_V2").scaled(own) == Scale(
         own.mean, own.std, shorter=232
     )
+
+
+def test_what_is_known_of_a_place():
+    """timm's tensors have torchvision's names, so that the file alone would not tell its scale."""
+    for place in ("hf:timm/resnet50.a1_in1k", "hf:timm/resnet50.a1_in1k@main"):
+        found = known_at(place)
+        assert found is not None and (found.library, found.network) == ("timm", "resnet-50-v1.5")
+    assert known_at("https://download.pytorch.org/models/resnet18-f37072fd.pth").model == "resnet18"
+    assert known_at("hf:me/mine") is None and known_at("resnet18.pth") is None

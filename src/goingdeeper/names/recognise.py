@@ -10,8 +10,9 @@ from goingdeeper import catalogue
 from goingdeeper.errors import DataError, unknown
 from goingdeeper.layers import Network
 from goingdeeper.names import Entry, Naming, entries, namings, own
-from goingdeeper.names.fitting import File, Fit, fit, opened, weights
+from goingdeeper.names.fitting import COUNTER, File, Fit, fit, opened, weights
 from goingdeeper.shapes import Shape, dims
+from goingdeeper.stages import classifier, under
 
 # Networks that people take for ours: a tensor that only they have, and what to say of them.
 STRANGERS: tuple[tuple[str, Shape, str], ...] = (
@@ -156,14 +157,21 @@ def _refusal(fits: list[Fit], file: File, network: str | None, library: str | No
         others = dict.fromkeys(_called(one) for pair in near if (one := fit(*pair, file)).whole)
         if others:
             return f"these are not {wanted} but those of {' or '.join(others)}"
-    total = len(file.full) + len(file.outside)
+    total = sum(not key.endswith(COUNTER) for key in (*file.full, *file.outside))
     nearest = max(fits, key=lambda one: one.found / (one.wanted + len(one.left)), default=None)
     if not nearest or not nearest.found:
         first = ", ".join(list(file.full.values())[:3])
-        return f"no library known here has names such as {first} (of {total} tensors)"
+        return (
+            f"no library known here has names such as {first} (of {total} tensors); `deeper import --list` "
+            "and docs/names.md have the networks that are taken"
+        )
     said = [f"nearest is {_called(nearest)}, of which {nearest.found} of {nearest.wanted} tensors fit"]
     if nearest.missing:
         said.append(f"missing: {_first(nearest.missing)}")
+        last = classifier(nearest.network)
+        own_classifier = {entry.theirs for entry in nearest.entries if under(entry.ours, (last,))}
+        if set(nearest.missing) <= own_classifier:
+            said.append("that is its classifier: save the weights with one under these names, of any width")
     if nearest.misshapen:
         key, shape, expected = nearest.misshapen[0]
         more = f" (and {len(nearest.misshapen) - 1} more)" if len(nearest.misshapen) > 1 else ""

@@ -210,7 +210,8 @@ def made_picture() -> Pixels:
 
 
 def _fetched(source: str, known: Known | None, sha256: str | None, progress: Progress | None) -> Fetched:
-    where = known.where if known else source
+    named = source.startswith("hf:") or is_remote(source)
+    where = known.where if known and not named else source
     if where.startswith("hf:"):
         found = fetch_hub(where, progress)
     elif is_remote(where):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import dataclass, replace
 from functools import cache
@@ -73,8 +74,9 @@ def is_known(name: str) -> bool:
 
 
 def known_at(where: str) -> Known | None:
-    """What is known of the weights at a URL or at `hf:owner/name`, given as it stands in the table."""
-    return next((one for one in _table().values() if one.where == where), None)
+    """What is known of the weights at a URL or at `hf:owner/name`, whatever revision is asked for."""
+    place = re.sub(r"(?<=.)@[^/]*", "", where) if where.startswith("hf:") else where
+    return next((one for one in _table().values() if one.where == place), None)
 
 
 def find_known(name: str) -> Known:

@@ -415,3 +415,17 @@ def test_the_made_picture_is_always_the_same():
     assert np.array_equal(made_picture(), made_picture())
     assert made_picture().shape == (320, 448, 3)
     assert made_picture().std() > 40
+
+
+def test_auxiliary_heads_are_left_out_and_said_so(tmp_path):
+    naming = next(one for one in namings("torchvision") if one.model == "googlenet")
+    network = replace_classes(naming.network(), 3)
+    for heads in (True, False):
+        made = {
+            one.theirs: torch.full(one.shape, 0.01)
+            for one in entries(naming, network)
+            if heads or not one.ours.startswith("heads.")
+        }
+        save_file(made, tmp_path / "g.safetensors")
+        done = imported(tmp_path / "g.safetensors", out=tmp_path / f"model-{heads}")
+        assert ("its auxiliary heads are left out: a model has none" in done.notes) is heads

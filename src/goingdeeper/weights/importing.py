@@ -155,6 +155,8 @@ def imported(
     if background:
         described, state = _without_background(described, state)
         dropped.append(f"class 0 of {described.classes + 1:,} was dropped, as --background says")
+    if described.heads:
+        dropped.append("its auxiliary heads are left out: a model has none")
     described = without_heads(described)
     state = {key: value for key, value in state.items() if not key.startswith("heads.")}
     notes = [*weights.notes, *match.notes, *dropped]

@@ -104,3 +104,12 @@ def test_public_names_are_what_they_say():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )
     assert done.stdout.split() == []
+
+
+def test_importing_reads_no_catalogue():
+    """One's own networks may be added until the first is asked for; and all of them take time."""
+    code = (
+        "import goingdeeper.training.train, goingdeeper.weights.importing, goingdeeper.catalogue as c; "
+        "assert not c._catalogue.cache_info().currsize"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

@@ -8,7 +8,7 @@ from goingdeeper import catalogue, edits
 from goingdeeper.errors import DataError, UsageError
 from goingdeeper.names import namings
 from goingdeeper.names.naming import entries
-from goingdeeper.names.own import NAMINGS as OWN
+from goingdeeper.names.own import own_namings
 from goingdeeper.names.recognise import recognise
 
 NORM = ("weight", "bias", "running_mean", "running_var")
@@ -54,7 +54,7 @@ RESNET18, RESNET50 = resnet((2, 2, 2, 2), 1), resnet((3, 4, 6, 3), 4)
 
 def own(id):
     """Our own keys; tests of `own` compare them with built networks."""
-    (naming,) = (one for one in OWN if one.model == id)
+    (naming,) = (one for one in own_namings() if one.model == id)
     return {entry.theirs: entry.shape for entry in entries(naming)}
 
 

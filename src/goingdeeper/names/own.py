@@ -22,7 +22,9 @@ def places(network: Network) -> Mapping[str, Place]:
     }
 
 
-NAMINGS = tuple(
-    Naming(LIBRARY, id, partial(catalogue.network, id), id, places, optional=("heads.",))
-    for id in catalogue.names()
-)
+def own_namings() -> list[Naming]:
+    """One for each network of the catalogue; made when asked for, as importing this reads no catalogue."""
+    return [
+        Naming(LIBRARY, id, partial(catalogue.network, id), id, places, optional=("heads.",))
+        for id in catalogue.names()
+    ]

@@ -99,7 +99,7 @@ def _parted(candidates: list[Candidate], file: File) -> tuple[list[Candidate], l
 
 def _candidates(network: str | None, library: str | None) -> Iterator[Candidate]:
     """Names and descriptions that may be meant, by preference."""
-    known = [*namings(), *own.NAMINGS]
+    known = [*namings(), *own.own_namings()]
     libraries = list(dict.fromkeys(one.library for one in known))
     if library is not None and library not in libraries:
         raise unknown("library", library, libraries, f"there are {', '.join(libraries)}")
@@ -120,7 +120,7 @@ def _same_weights(one: Network, other: Network) -> bool:
 
 
 def _weights(network: Network) -> list[tuple[str, Shape]]:
-    naming = own.NAMINGS[0]
+    naming = own.own_namings()[0]
     made = entries(naming, network)
     return [(entry.ours, entry.shape) for entry in made if not entry.ours.startswith("heads.")]
 

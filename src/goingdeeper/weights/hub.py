@@ -167,7 +167,9 @@ def _cached(name: HubName) -> list[str]:
     from huggingface_hub import constants, scan_cache_dir
 
     wanted = name.revision or "main"
-    repositories = scan_cache_dir().repos if Path(constants.HF_HUB_CACHE).is_dir() else ()
+    repositories = (
+        scan_cache_dir(constants.HF_HUB_CACHE).repos if Path(constants.HF_HUB_CACHE).is_dir() else ()
+    )
     for repository in repositories:
         if repository.repo_id == name.repository and repository.repo_type == "model":
             for revision in repository.revisions:

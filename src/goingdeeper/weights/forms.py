@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -10,7 +10,7 @@ from torch import Tensor
 from goingdeeper.names import Entry
 
 
-def to_ours(entries: Iterable[Entry], theirs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def to_ours(entries: Sequence[Entry], theirs: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """State of our network from tensors by their keys; `num_batches_tracked` is 0 where a file has none."""
     found = {}
     for entry in entries:
@@ -24,7 +24,7 @@ def to_ours(entries: Iterable[Entry], theirs: Mapping[str, Tensor]) -> dict[str,
     return found
 
 
-def to_theirs(entries: Iterable[Entry], ours: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def to_theirs(entries: Sequence[Entry], ours: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Tensors by their keys from the state of our network. Raises KeyError for one that it lacks."""
     found = {}
     for entry in entries:

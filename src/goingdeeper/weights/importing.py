@@ -31,7 +31,7 @@ from goingdeeper.runs.model import UNSAID, is_model, load_model, save_model
 from goingdeeper.trace import replace_classes, replace_input, trace
 from goingdeeper.version import __version__
 from goingdeeper.weights.download import Fetched, Progress, cache, check_hash, fetch_url, is_remote, public
-from goingdeeper.weights.files import read
+from goingdeeper.weights.files import read, shapes
 from goingdeeper.weights.forms import to_ours
 from goingdeeper.weights.hub import fetch_hub, hub_name, local
 from goingdeeper.weights.known import Known, find_known, is_known, known_at
@@ -143,11 +143,10 @@ def imported(
         known = find_known(source)
     fetched = _fetched(source, known, sha256, progress)
     weights = read(fetched.file)
-    shapes = {key: tuple(value.shape) for key, value in weights.tensors.items()}
     if known is not None:
         network, library = network or known.network, library or known.library
     try:
-        match = recognise(shapes, network=network, library=library)
+        match = recognise(shapes(weights.tensors), network=network, library=library)
     except DataError as problem:
         raise DataError(f"{shown(fetched.file)}: {problem}") from None
     state = to_ours(match.entries, weights.tensors)

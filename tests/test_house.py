@@ -15,8 +15,8 @@ ROOT = Path(goingdeeper.__file__).parent
 ROOMS = [
     "version", "errors", "files", "stopping", "layers", "shapes", "trace", "stages", "notation", "edits",
     "catalogue", "names", "published", "costs", "tables", "drawings", "comparisons", "recipes",
-    "nn", "data", "runs", "weights", "evaluation", "training", "deploy", "prediction", "reports", "checks",
-    "api", "__init__", "cli", "__main__",
+    "nn", "data", "runs", "weights", "evaluation", "training", "runtimes", "deploy", "prediction",
+    "reports", "checks", "api", "__init__", "cli", "__main__",
 ]  # fmt: skip
 TORCH_FREE = ROOMS[: ROOMS.index("nn")]
 # A network displays itself in a notebook with readers that stand below it; the imports are late.

@@ -18,8 +18,8 @@ from PIL import Image
 from goingdeeper import catalogue
 from goingdeeper.data.decode import decode
 from goingdeeper.data.preprocessing import Preprocessing
-from goingdeeper.deploy import export
-from goingdeeper.deploy.export import export_onnx
+from goingdeeper.deploy.export import export
+from goingdeeper.deploy.rewrite import ALL
 from goingdeeper.errors import GateError, UsageError
 from goingdeeper.runs.model import load_model, save_model
 
@@ -50,24 +50,31 @@ def model(tmp_path, picture, trained):
 ONE = "import sys; sys.path[:] = [part for part in sys.path if 'site-packages' not in part] + ['{allowed}']\n"
 
 
-def allowed(folder):
-    """A folder with onnxruntime, NumPy and Pillow, and what they need, and no other package."""
+def allowed(folder, runtime):
+    """A folder with a runtime, NumPy and Pillow, and what they need, and no other package."""
     site = Path(np.__file__).parent.parent
-    for name in ("onnxruntime", "numpy", "numpy.libs", "PIL", "pillow.libs", "flatbuffers", "google"):
+    for name in (*runtime, "numpy", "numpy.libs", "PIL", "pillow.libs"):
         if (site / name).exists():
             (folder / name).symlink_to(site / name)
     return folder
 
 
-def test_the_program_in_the_readme_alone_gives_the_answer(model, tmp_path):
-    """With onnxruntime, NumPy and Pillow; on the golden image to the logits of config.json."""
+@pytest.mark.parametrize(
+    ("to", "files", "packages"),
+    [
+        ("onnx", ("model.onnx",), ("onnxruntime", "flatbuffers", "google")),
+        ("openvino", ("model.xml", "model.bin"), ("openvino", "openvino_telemetry")),
+    ],
+)
+def test_the_program_in_the_readme_alone_gives_the_answer(model, tmp_path, to, files, packages):
+    """With the runtime, NumPy and Pillow; on the golden image to the logits of config.json."""
     own = model(Preprocessing(32, (0.5, 0.4, 0.3), (0.2, 0.25, 0.3)))
     out = tmp_path / "out"
-    assert export_onnx(own, out).files == ("model.onnx", "golden.png", "config.json", "README.md")
+    assert export(own, out, to=to).files == (*files, "golden.png", "config.json", "README.md")
     program = re.search(r"```python\n(.*?)```", (out / "README.md").read_text(), re.DOTALL)[1]
     assert len([line for line in program.splitlines() if line]) <= 15
     (tmp_path / "site").mkdir()
-    program = ONE.format(allowed=allowed(tmp_path / "site")) + program
+    program = ONE.format(allowed=allowed(tmp_path / "site", packages)) + program
     program += "print(json.dumps(logits.tolist()))\nassert 'torch' not in sys.modules\n"
     done = subprocess.run(
         [sys.executable, "-I", "-c", program, "golden.png"],
@@ -99,7 +106,7 @@ def test_the_program_in_the_readme_alone_gives_the_answer(model, tmp_path):
 def test_every_scale_of_the_input(model, tmp_path, picture, preprocessing):
     """Bytes in, the model's logits out; of one colour, too, where the contrast is nothing."""
     own = model(preprocessing)
-    export_onnx(own, tmp_path / "out")
+    export(own, tmp_path / "out")
     session = onnxruntime.InferenceSession(tmp_path / "out/model.onnx", providers=["CPUExecutionProvider"])
     size = preprocessing.size
     for pixels in (picture[:size, :size], np.full((size, size, 3), 77, np.uint8)):
@@ -111,7 +118,7 @@ def test_every_scale_of_the_input(model, tmp_path, picture, preprocessing):
 
 def test_the_golden_image_has_the_inputs_size_and_the_models_logits(model, tmp_path):
     own = model(Preprocessing(32, shorter=40))
-    export_onnx(own, tmp_path / "out")
+    export(own, tmp_path / "out")
     config = json.loads((tmp_path / "out/config.json").read_text())
     with Image.open(tmp_path / "out/golden.png") as image:
         assert image.size == (32, 32)
@@ -121,29 +128,58 @@ def test_the_golden_image_has_the_inputs_size_and_the_models_logits(model, tmp_p
 
 
 def test_a_model_that_is_not_equal_is_not_written(model, tmp_path, monkeypatch):
-    """As from a runtime that computes otherwise."""
+    """As from a rewrite that computes something else."""
     own = model(Preprocessing(32))
-    right = export._run
-    monkeypatch.setattr(export, "_run", lambda content, pixels: right(content, pixels) * 1.001)
-    with pytest.raises(GateError, match=r"differ by 1\.0e-03 of the largest, over the 0\.0001"):
-        export_onnx(own, tmp_path / "out")
-    monkeypatch.setattr(export, "_run", lambda content, pixels: right(content, pixels) * np.float32("nan"))
+
+    def wrong(factor):
+        def rewrite(network, state):
+            name = next(name for name in state if name.endswith("conv.weight"))
+            return network, {**state, name: state[name] * factor}
+
+        return rewrite
+
+    with pytest.raises(
+        GateError, match=r"model as onnx gives logits that differ by \d\.\de-\d\d of the larg"
+    ):
+        export(own, tmp_path / "out", rewrites=(*ALL, wrong(1.01)))
     with pytest.raises(GateError, match="differ by nan"):
-        export_onnx(own, tmp_path / "out")
+        export(own, tmp_path / "out", rewrites=(*ALL, wrong(float("nan"))))
     assert {path.name for path in tmp_path.iterdir()} == {"model"}
+
+
+@pytest.mark.slow
+def test_a_package_of_torch_runs_alone(model, tmp_path):
+    """Compiled ahead of time; the program in its README gives the golden logits, for any number of images."""
+    own = model(Preprocessing(32, (0.5, 0.4, 0.3), (0.2, 0.25, 0.3)))
+    out = tmp_path / "out"
+    assert export(own, out, to="torch").files == ("model.pt2", "golden.png", "config.json", "README.md")
+    program = re.search(r"```python\n(.*?)```", (out / "README.md").read_text(), re.DOTALL)[1]
+    program += (
+        "print(json.dumps(logits.tolist()), len(model(torch.zeros(5, 32, 32, 3, dtype=torch.uint8))))\n"
+    )
+    program += "assert 'goingdeeper' not in sys.modules\n"
+    done = subprocess.run(
+        [sys.executable, "-c", program, "golden.png"], cwd=out, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    logits, _, count = done.stdout.splitlines()[-1].rpartition(" ")
+    config = json.loads((out / "config.json").read_text())
+    golden = own.net(own.preprocessing.views([decode(out / "golden.png")]))[0].detach().numpy()
+    assert np.allclose(json.loads(logits), golden, rtol=0, atol=1e-4 * np.abs(golden).max())
+    assert count == "5" and config["runtime"] == "torch" and config["torch"] == torch.__version__
 
 
 def test_what_is_there_stays(model, tmp_path):
     own, out = model(Preprocessing(32)), tmp_path / "out"
-    export_onnx(own, out)
+    export(own, out)
     before = (out / "config.json").stat().st_mtime_ns
     with pytest.raises(UsageError, match="out is there already; --force replaces it"):
-        export_onnx(own, out)
+        export(own, out)
     assert (out / "config.json").stat().st_mtime_ns == before
-    export_onnx(own, out, force=True)
+    export(own, out, force=True)
     assert (out / "config.json").stat().st_mtime_ns > before
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/thesis.txt").write_text("x")
     with pytest.raises(UsageError, match="mine is there and is no export"):
-        export_onnx(own, tmp_path / "mine", force=True)
+        export(own, tmp_path / "mine", force=True)
     assert (tmp_path / "mine/thesis.txt").read_text() == "x"

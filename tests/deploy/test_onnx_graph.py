@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from goingdeeper import catalogue
-from goingdeeper.deploy.onnx_graph import OPSET, InputScale, onnx_model
+from goingdeeper.deploy.onnx_graph import OPSET, onnx_model
 from goingdeeper.deploy.rewrite import rewritten
+from goingdeeper.deploy.scale import InputScale
 from goingdeeper.layers import (
     AdaptiveAvgPool,
     AvgPool,

@@ -13,7 +13,12 @@ from goingdeeper.errors import UsageError, shown
 
 @click.command("export", short_help="Give a model away: ONNX, other libraries' names, the Hub.")
 @click.argument("run")
-@click.option("--to", "runtime", type=click.Choice(["onnx"]), help="Write what another runtime runs.")
+@click.option(
+    "--to",
+    "runtime",
+    type=click.Choice(["onnx", "openvino", "torch"]),
+    help="Write what another runtime runs.",
+)
 @click.option("--force", is_flag=True, help="With --to: replace an older export.")
 @click.option("--names", "library", metavar="LIBRARY", help="Write torchvision's, timm's, keras', ... names.")
 @click.option(
@@ -47,13 +52,14 @@ def export_command(
     """Write the model of RUN for another runtime, with another library's names, or push it to the Hub.
 
     --to onnx writes a folder (RUN/export/onnx, unless -o names another) with model.onnx, the class names and
-    a program of some ten lines that uses it; its logits are compared with the model's own first.
+    a program of some ten lines that uses it; its logits are compared with the model's own first. --to
+    openvino is the same for OpenVINO, --to torch for PyTorch, compiled ahead of time for this processor.
 
     The ending of FILE is its format: .safetensors or .pth, for Keras .h5, for Caffe .caffemodel. Pushing
     needs `hf auth login`; hf:OWNER/NAME can then be given wherever a RUN can.
     """
     if sum(one is not None for one in (runtime, library, target)) != 1:
-        raise UsageError("give --to onnx, or --names LIBRARY and -o FILE, or --push hf:OWNER/NAME")
+        raise UsageError("give --to RUNTIME, or --names LIBRARY and -o FILE, or --push hf:OWNER/NAME")
     if runtime is not None:
         if model is not None:
             raise UsageError("--as is for --names; leave it out")
@@ -80,12 +86,12 @@ def export_command(
 
 
 def _export(run: str, runtime: str, out: Path | None, force: bool, as_json: bool) -> None:
-    from goingdeeper.deploy.export import export_onnx
+    from goingdeeper.deploy.export import export
     from goingdeeper.runs.model import load_model
     from goingdeeper.weights.hub import local
 
     place = local(run)
-    done = export_onnx(load_model(place), out or place / "export" / runtime, force=force)
+    done = export(load_model(place), out or place / "export" / runtime, to=runtime, force=force)
     if as_json:
         files = [str(done.path / name) for name in done.files]
         show_json({"files": files, "parity": done.parity, "gate": None})

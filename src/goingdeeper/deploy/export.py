@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,16 +15,15 @@ import torch
 from numpy.typing import NDArray
 
 from goingdeeper.data.decode import centre, decode, png
-from goingdeeper.data.preprocessing import Preprocessing
-from goingdeeper.deploy.onnx_graph import InputScale, onnx_model
+from goingdeeper.deploy.form import Deployed, Form, form_of
+from goingdeeper.deploy.onnx_graph import onnx_model
 from goingdeeper.deploy.readme import readme
-from goingdeeper.deploy.rewrite import ALL, Rewrite, State, rewritten
-from goingdeeper.deploy.scale import fold_scale
-from goingdeeper.errors import GateError, MissingExtra, UsageError
-from goingdeeper.layers import Network
+from goingdeeper.deploy.rewrite import ALL, Rewrite
+from goingdeeper.errors import GateError, MissingExtra, ResourceError, UsageError, unknown
 from goingdeeper.runs.folder import replace_folder
 from goingdeeper.runs.model import Model
 from goingdeeper.runs.stored import sealed, sha256, stored_as
+from goingdeeper.runtimes.runner import open_runner
 from goingdeeper.version import __version__
 
 if TYPE_CHECKING:
@@ -31,9 +33,25 @@ SCHEMA = 1
 PARITY = 1e-4
 """Logits may differ by this much from the model's own, relative to the largest of an image."""
 
-FILES = {"model.onnx", "golden.png", "config.json", "README.md"}
 PROBES = 4
 """Images that are compared: the golden one, and noise."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """The files that hold a model, the first of which is opened, and the runtime that opens it."""
+
+    files: tuple[str, ...]
+    runtime: str
+
+
+FORMATS = {
+    "onnx": Format(("model.onnx",), "onnxruntime"),
+    "openvino": Format(("model.xml", "model.bin"), "openvino"),
+    "torch": Format(("model.pt2",), "torch"),
+}
+
+FILES = {name for one in FORMATS.values() for name in one.files} | {"golden.png", "config.json", "README.md"}
 
 
 @dataclass(frozen=True)
@@ -45,113 +63,153 @@ class Exported:
     parity: float
 
 
-def export_onnx(
-    model: Model, out: Path, *, rewrites: tuple[Rewrite, ...] = ALL, force: bool = False
+def export(
+    model: Model,
+    out: Path,
+    *,
+    to: str = "onnx",
+    rewrites: tuple[Rewrite, ...] = ALL,
+    force: bool = False,
 ) -> Exported:
-    """Writes `model.onnx`, with all that is needed to use it, into a folder of its own.
+    """Writes the model for another runtime, with all that is needed to use it, into a folder of its own.
 
-    It takes bytes, (batch, size, size, 3), and gives logits. Compared in ONNX Runtime with the model on its
-    golden image and on noise before the folder is there. rewrites: those of `deploy.rewrite` that are made.
-    force: an older folder at the place is replaced. Raises UsageError where something is there, MissingExtra
-    without onnx and onnxruntime, GateError, with nothing left behind, where logits differ by over `PARITY`.
+    It takes bytes, (batch, size, size, 3), and gives logits. Compared in that runtime with the model on its
+    golden image and on noise before the folder is there. to: of `FORMATS`. rewrites: those of
+    `deploy.rewrite` that are made. force: an older folder at the place is replaced. Raises UsageError where
+    something is there, MissingExtra without the packages, ResourceError where torch has no compiler,
+    GateError, with nothing left behind, where logits differ by over `PARITY`.
     """
+    if to not in FORMATS:
+        raise unknown("format", to, FORMATS, f"there are {', '.join(FORMATS)}")
+    check_place(out, force)
+    square = centre(model.preprocessing.fit(decode(model.path / "golden.png")), model.preprocessing.size)
+    probes = np.concatenate([square[None], _noise(square.shape)])
+    form = form_of(model.net.description, model.net.state_dict(), model.preprocessing, rewrites)
+    with TemporaryDirectory(prefix="goingdeeper-") as place:
+        written = WRITERS[to](form, _facts(model), Path(place))
+        found = open_runner(FORMATS[to].runtime, written[0], batch=len(probes))(probes)
+        parity = difference(found, own_logits(model, probes))
+        if not parity <= PARITY:
+            raise GateError(
+                f"{model.path} as {to} gives logits that differ by {parity:.1e} of the largest, over the "
+                f"{PARITY:g} that is allowed; nothing was written"
+            )
+        content = {file.name: file.read_bytes() for file in written}
+    facts: dict[str, Any] = {"parity": {"relative": parity, "limit": PARITY, "images": len(probes)}}
+    if to == "torch":
+        facts["torch"] = torch.__version__
+    files = folder_of(model, to, "float32", content, square, found[0], facts)
+    replace_folder(out, files)
+    return Exported(out, tuple(files), parity)
+
+
+def check_place(out: Path, force: bool) -> None:
+    """Raises UsageError where something else is, or an older export that may not be replaced."""
     if out.is_file() or (out.is_dir() and {one.name for one in out.iterdir()} - FILES):
         raise UsageError(f"{out} is there and is no export alone; -o names another place")
     if out.is_dir() and any(out.iterdir()) and not force:
         raise UsageError(f"{out} is there already; --force replaces it, -o names another place")
-    graph = build_onnx(model, rewrites)
-    content = graph.SerializeToString()
-    square = centre(model.preprocessing.fit(decode(model.path / "golden.png")), model.preprocessing.size)
-    probes = np.concatenate([square[None], _noise(square.shape)])
-    expected = _own(model, probes)
-    found = _run(content, probes)
-    parity = float((np.abs(found - expected).max(1) / np.maximum(np.abs(expected).max(1), 1e-12)).max())
-    if not parity <= PARITY:
-        raise GateError(
-            f"the ONNX model of {model.path} gives logits that differ by {parity:.1e} of the largest, over "
-            f"the {PARITY:g} that is allowed; nothing was written"
-        )
+
+
+def folder_of(
+    model: Model,
+    to: str,
+    precision: str,
+    content: Mapping[str, bytes],
+    square: NDArray[np.uint8],
+    logits: NDArray[np.float32],
+    facts: Mapping[str, Any],
+) -> dict[str, bytes]:
+    """The files of an exported folder by name. logits: of the square, which becomes the golden image."""
     image = png(square)
     config: dict[str, Any] = {
         "schema": SCHEMA,
-        "runtime": "onnx",
-        "precision": "float32",
+        "format": to,
+        "runtime": FORMATS[to].runtime,
+        "precision": precision,
         "network": model.net.description.name,
         "classes": list(model.classes),
         "preprocessing": model.config["preprocessing"],
         "input": {"name": "images", "type": "uint8", "shape": ["batch", *square.shape], "channels": "RGB"},
         "output": {"name": "logits", "type": "float32", "shape": ["batch", len(model.classes)]},
-        "golden": {"image": "golden.png", "sha256": sha256(image), "logits": found[0].tolist()},
-        "model": stored_as("model.onnx", content),
-        "parity": {"relative": parity, "limit": PARITY, "images": len(probes)},
+        "golden": {"image": "golden.png", "sha256": sha256(image), "logits": logits.tolist()},
+        "files": [stored_as(name, data) for name, data in content.items()],
+        **facts,
         "of": {"weights": model.config["weights"]["sha256"], "goingdeeper": __version__},
         **{name: model.config[name] for name in ("scores", "provenance") if name in model.config},
     }
-    files = {
-        "model.onnx": content,
+    return {
+        **content,
         "golden.png": image,
         "config.json": sealed(config),
         "README.md": readme(config).encode("utf-8"),
     }
-    replace_folder(out, files)
-    return Exported(out, tuple(files), parity)
 
 
-def build_onnx(model: Model, rewrites: tuple[Rewrite, ...] = ALL) -> onnx.ModelProto:
-    """The graph, rewritten, with the scale of the input folded into it as far as that is exact."""
-    network, state = rewritten(model.net.description, model.net.state_dict(), rewrites)
-    network, state, scale = _scaled(network, state, model.preprocessing)
+def _facts(model: Model) -> dict[str, str]:
+    """What is kept inside of a model's file, as text."""
     facts = {"classes": list(model.classes), "preprocessing": model.config["preprocessing"]}
-    metadata = {name: json.dumps(value, ensure_ascii=False) for name, value in facts.items()}
-    weights = {name: value.contiguous().numpy() for name, value in state.items()}
-    return onnx_model(network, weights, scale=scale, metadata=metadata)
+    return {name: json.dumps(value, ensure_ascii=False) for name, value in facts.items()}
 
 
-def _scaled(
-    network: Network, state: State, preprocessing: Preprocessing
-) -> tuple[Network, State, InputScale]:
-    """The network's input scale: in the first convolution where it can be, otherwise in front of it."""
-    plain = not preprocessing.contrast and not preprocessing.tensors
-    if plain:
+def onnx_of(form: Form, facts: Mapping[str, str]) -> onnx.ModelProto:
+    """The graph of a form, with facts as its metadata."""
+    weights = {name: value.contiguous().numpy() for name, value in form.state.items()}
+    return onnx_model(form.network, weights, scale=form.scale, metadata=facts)
+
+
+def _onnx(form: Form, facts: Mapping[str, str], place: Path) -> list[Path]:
+    file = place / "model.onnx"
+    file.write_bytes(onnx_of(form, facts).SerializeToString())
+    return [file]
+
+
+def _openvino(form: Form, facts: Mapping[str, str], place: Path) -> list[Path]:
+    try:
+        import openvino
+    except ImportError:
+        raise MissingExtra("OpenVINO is not installed: pip install 'goingdeeper[openvino]'") from None
+    read = openvino.Core().read_model(onnx_of(form, facts).SerializeToString())
+    for name, value in facts.items():
+        read.set_rt_info(value, ["model_info", name])
+    openvino.save_model(read, place / "model.xml", compress_to_fp16=False)
+    return [place / "model.xml", place / "model.bin"]
+
+
+def _torch(form: Form, facts: Mapping[str, str], place: Path) -> list[Path]:
+    """Compiled ahead of time, for this machine's processor."""
+    from torch._inductor import aoti_compile_and_package
+
+    channels, height, width = form.network.input
+    example = torch.zeros(2, height, width, channels, dtype=torch.uint8)
+    with torch.inference_mode(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's own, of what torch uses inside
+        program = torch.export.export(
+            Deployed(form), (example,), dynamic_shapes=({0: torch.export.Dim("batch")},)
+        )
         try:
-            network, state, mean = fold_scale(network, state, preprocessing.mean, preprocessing.std)
-        except ValueError:
-            pass  # it begins with another layer
-        else:
-            return network, state, InputScale(offset=None if mean is None else _by_channel(mean))
-    std = np.array(preprocessing.std)
-    factor = 1 / ((1 if preprocessing.contrast else 255) * std)
-    if preprocessing.mean_image is None:
-        offset = _by_channel(np.array(preprocessing.mean) / std)
-    else:
-        offset = (preprocessing.mean_square().numpy() / std[:, None, None]).astype(np.float32)
-    whiten = preprocessing.whiten
-    return network, state, InputScale(
-        preprocessing.contrast, factor.astype(np.float32), offset,
-        None if whiten is None else whiten.cpu().numpy(),
-    )  # fmt: skip
+            made = aoti_compile_and_package(program, package_path=str(place / "model.pt2"))
+        except Exception as problem:  # inductor raises nearly anything
+            first = str(problem).strip().splitlines()[0]
+            raise ResourceError(f"torch cannot compile the model on this machine: {first}") from None
+    return [Path(made)]
 
 
-def _by_channel(values: Any) -> NDArray[np.float32]:
-    return np.asarray(values, np.float32).reshape(-1, 1, 1)
+WRITERS = {"onnx": _onnx, "openvino": _openvino, "torch": _torch}
+
+
+def difference(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
+    """The largest of any image's logits, relative to its largest logit."""
+    scale = np.maximum(np.abs(expected).max(1), 1e-12)
+    return float((np.abs(found - expected).max(1) / scale).max())
 
 
 def _noise(shape: tuple[int, ...]) -> NDArray[np.uint8]:
     return np.random.default_rng(0).integers(0, 256, (PROBES - 1, *shape), np.uint8)
 
 
-def _own(model: Model, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+def own_logits(model: Model, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """By the model itself, of central squares."""
     with torch.inference_mode():
         logits: NDArray[np.float32] = model.net(model.preprocessing.views(list(pixels))).numpy()
     return logits
-
-
-def _run(content: bytes, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Logits by ONNX Runtime."""
-    try:
-        import onnxruntime
-    except ImportError:
-        raise MissingExtra("onnxruntime is not installed: pip install 'goingdeeper[onnx]'") from None
-    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-    found: NDArray[np.float32] = session.run(["logits"], {"images": pixels})[0]
-    return found

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from goingdeeper.deploy.scale import InputScale, Values
 from goingdeeper.errors import DescriptionError, MissingExtra
 from goingdeeper.layers import (
     LRN,
@@ -52,7 +52,6 @@ if TYPE_CHECKING:
 OPSET = 20
 """Of ONNX 1.15 and later: current, and read by runtimes of two years ago."""
 
-Values: TypeAlias = NDArray[np.float32]
 Weights: TypeAlias = Mapping[str, Values]
 
 
@@ -92,21 +91,6 @@ def onnx_model(
     )
     helper.set_model_props(model, dict(metadata or {}))
     return model
-
-
-@dataclass(frozen=True)
-class InputScale:
-    """From bytes to the network's input, in this order; what is None or 0 is left out.
-
-    contrast: minus the image's mean, divided by its L2 norm, times this. factor: times this, by channel.
-    offset: minus this, (channels, 1, 1) or (channels, height, width). whiten: the values in the order
-    channel, row, column, times this matrix.
-    """
-
-    contrast: float = 0.0
-    factor: Values | None = None
-    offset: Values | None = None
-    whiten: Values | None = None
 
 
 class _Graph:

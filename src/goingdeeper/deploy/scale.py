@@ -3,13 +3,62 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from goingdeeper.data.preprocessing import Preprocessing
 from goingdeeper.deploy.rewrite import State
 from goingdeeper.layers import Chain, Conv, Layer, Named, Network, sides
+
+Values: TypeAlias = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class InputScale:
+    """From bytes to the network's input, in this order; what is None or 0 is left out.
+
+    contrast: minus the image's mean, divided by its L2 norm, times this. factor: times this, by channel.
+    offset: minus this, (channels, 1, 1) or (channels, height, width). whiten: the values in the order
+    channel, row, column, times this matrix.
+    """
+
+    contrast: float = 0.0
+    factor: Values | None = None
+    offset: Values | None = None
+    whiten: Values | None = None
+
+
+def input_scale(
+    network: Network, state: State, preprocessing: Preprocessing
+) -> tuple[Network, State, InputScale]:
+    """What bytes still need before the network: as much as is exact went into its first convolution."""
+    if not preprocessing.contrast and not preprocessing.tensors:
+        try:
+            network, state, mean = fold_scale(network, state, preprocessing.mean, preprocessing.std)
+        except ValueError:
+            pass  # it begins with another layer
+        else:
+            return network, state, InputScale(offset=None if mean is None else _by_channel(mean))
+    std = np.array(preprocessing.std)
+    factor = 1 / ((1 if preprocessing.contrast else 255) * std)
+    if preprocessing.mean_image is None:
+        offset = _by_channel(np.array(preprocessing.mean) / std)
+    else:
+        offset = (preprocessing.mean_square().numpy() / std[:, None, None]).astype(np.float32)
+    whiten = preprocessing.whiten
+    return network, state, InputScale(
+        preprocessing.contrast, factor.astype(np.float32), offset,
+        None if whiten is None else whiten.cpu().numpy(),
+    )  # fmt: skip
+
+
+def _by_channel(values: Any) -> Values:
+    return np.asarray(values, np.float32).reshape(-1, 1, 1)
 
 
 def fold_scale(

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import queue
-import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -116,35 +115,16 @@ def evaluation_batches(
 
 
 def ahead(load: Callable[[int, ThreadPoolExecutor], Loaded], positions: range) -> Iterator[Loaded]:
-    """Loads on a thread, two ahead of the one being used."""
-    ready: queue.Queue[Loaded | BaseException | None] = queue.Queue(maxsize=2)
-    stopped = threading.Event()
-
-    def put(value: Loaded | BaseException | None) -> None:
-        while not stopped.is_set():
-            try:
-                return ready.put(value, timeout=0.1)
-            except queue.Full:
-                continue
-
-    def work() -> None:
+    """Loads two ahead of the one being used, side by side: threads that end one go on with the other."""
+    with ThreadPoolExecutor(cpus()) as pool, ThreadPoolExecutor(2, "loader") as loaders:
+        waiting: deque[Future[Loaded]] = deque()
         try:
-            with ThreadPoolExecutor(cpus()) as pool:
-                for position in positions:
-                    if stopped.is_set():
-                        return
-                    put(load(position, pool))
-            put(None)
-        except BaseException as problem:
-            put(problem)
-
-    thread = threading.Thread(target=work, name="loader", daemon=True)
-    thread.start()
-    try:
-        while (value := ready.get()) is not None:
-            if isinstance(value, BaseException):
-                raise value
-            yield value
-    finally:
-        stopped.set()
-        thread.join()
+            for position in positions:
+                waiting.append(loaders.submit(load, position, pool))
+                if len(waiting) > 2:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()

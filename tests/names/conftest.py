@@ -108,7 +108,8 @@ def proven(
     small = replace_input(replace(match.network, heads=()), (3, side, side))
     net = build(match.network if side == match.network.input[-1] else small, seed=99).eval()
     ours = to_ours(made, theirs)
-    net.load_state_dict({key: value for key, value in ours.items() if key in net.state_dict()})
+    wanted = net.state_dict()
+    net.load_state_dict({key: value for key, value in ours.items() if key in wanted})
     scale = naming.scale
     mean, std = torch.tensor(scale.mean).view(3, 1, 1), torch.tensor(scale.std).view(3, 1, 1)
     with torch.no_grad():

@@ -118,7 +118,9 @@ def _run(
         folder = train(wishes, out, _Relay(mouth) if speaks else Events())
         told: tuple[str, Any] = ("done", folder.path)
     except Exception as problem:
-        told = ("failed", _portable(problem))
+        _deafen()
+        told = ("failed", _portable(_first(problem)))
+    _deafen()
     with suppress(BrokenPipeError):  # nobody watches any more
         mouth.send(told)
     end_process(0 if told[0] == "done" else getattr(told[1], "exit_status", 1))
@@ -126,6 +128,18 @@ def _run(
 
 def _leave(number: int, frame: FrameType | None) -> NoReturn:
     raise Interrupted("interrupted", number)
+
+
+def _deafen() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _first(problem: Exception) -> Exception:
+    """What ended the run, where the same Ctrl-C came once more, from the process that watches, meanwhile."""
+    while isinstance(problem, Interrupted) and isinstance(problem.__context__, Interrupted):
+        problem = problem.__context__
+    return problem
 
 
 def _portable(problem: Exception) -> Any:

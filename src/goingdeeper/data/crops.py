@@ -12,8 +12,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from PIL import Image
 
-from goingdeeper.data.decode import Pixels, centre, fit, resize
+from goingdeeper.data.decode import Pixels, centre, fit
 from goingdeeper.data.order import Floats, Whole, whole
+from goingdeeper.data.resize import resize
 from goingdeeper.recipes.images import AreaCrop, Crop, Padded, ScaleJitter, Window
 
 PUBLISHED = 224

@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
-from torch.nn import functional as F
 
 from goingdeeper.data.claims import lean
+from goingdeeper.data.resize import resize
 from goingdeeper.errors import DataError, shown
 
 try:
@@ -304,15 +303,6 @@ def fit(pixels: Pixels, size: int) -> Pixels:
         return pixels
     target = (max(size, round(height * size / short)), max(size, round(width * size / short)))
     return resize(pixels, *target)
-
-
-def resize(pixels: Pixels, height: int, width: int) -> Pixels:
-    """The image at another size, its aspect ratio given up: bilinear, antialiased, on bytes."""
-    # (1, 3, H, W) as a view of (H, W, 3) memory is torch's fast path for bytes, but only if the stride of the
-    # first is that of a whole image: otherwise planes come out, and twice as late.
-    whole = torch.from_numpy(np.require(pixels, requirements=("C", "W")))[None].permute(0, 3, 1, 2)
-    resized = F.interpolate(whole, (height, width), mode="bilinear", antialias=True, align_corners=False)
-    return resized[0].permute(1, 2, 0).contiguous().numpy()
 
 
 def centre(pixels: Pixels, size: int) -> Pixels:

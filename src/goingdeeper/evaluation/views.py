@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from goingdeeper.data.batches import ahead
-from goingdeeper.data.decode import Pixels, resize
+from goingdeeper.data.decode import Pixels
 from goingdeeper.data.preprocessing import Preprocessing, Windows
+from goingdeeper.data.resize import resize
 from goingdeeper.data.sources import Item, Problem, Source
 from goingdeeper.errors import DataError
 from goingdeeper.evaluation.protocols import Box, Plan, Protocol, plan

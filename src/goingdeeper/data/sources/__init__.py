@@ -28,7 +28,6 @@ from goingdeeper.data.sources.source import (
     glyphs,
 )
 from goingdeeper.errors import DataError
-from goingdeeper.published.imagenet import imagenet
 
 __all__ = [
     "Item",
@@ -217,6 +216,8 @@ def _known(source: Source, classes: tuple[str, ...] | None) -> Source:
     """
     if classes is None:
         return source
+    from goingdeeper.published.imagenet import imagenet  # what is published takes a while to import
+
     if any(item.label in imagenet() and item.label not in classes for item in source.items):
         named = {wnid: name for wnid, name in imagenet().items() if name in classes and wnid not in classes}
         source = replace(

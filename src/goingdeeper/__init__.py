@@ -12,12 +12,10 @@ from goingdeeper.version import __version__
 
 if TYPE_CHECKING:
     from goingdeeper.api import (
-        Run,
         check,
         compare,
         evaluate,
         features,
-        load,
         report,
         train,
         train_several,
@@ -30,6 +28,7 @@ if TYPE_CHECKING:
     from goingdeeper.drawings.draw import draw
     from goingdeeper.nn.build import build
     from goingdeeper.notation import from_json, to_json
+    from goingdeeper.opened import Run, load
     from goingdeeper.recipes import names as list_recipes
     from goingdeeper.recipes import recipe
     from goingdeeper.runs.listing import list_runs
@@ -37,12 +36,12 @@ if TYPE_CHECKING:
     from goingdeeper.weights.create import create_model
 
 _HOMES = {
-    "Run": "api",
+    "Run": "opened",
     "check": "api",
     "compare": "api",
     "evaluate": "api",
     "features": "api",
-    "load": "api",
+    "load": "opened",
     "report": "api",
     "train": "api",
     "train_several": "api",

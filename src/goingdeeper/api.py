@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,8 @@ from PIL import Image
 from goingdeeper.checks.health import LIST, Health, examine
 from goingdeeper.checks.labels import suspects
 from goingdeeper.checks.page import page
-from goingdeeper.data.decode import Pixels, png
-from goingdeeper.data.sources import Source, base_of, open_scored, open_source, original
+from goingdeeper.data.decode import png
+from goingdeeper.data.sources import Source, open_source
 from goingdeeper.errors import DataError, MissingExtra, UsageError, shown
 from goingdeeper.evaluation.compare import Comparison
 from goingdeeper.evaluation.compare import compare as _compare
@@ -25,87 +25,15 @@ from goingdeeper.evaluation.evaluate import evaluate as _evaluate
 from goingdeeper.evaluation.mistakes import evaluated_mistakes, written_mistakes
 from goingdeeper.evaluation.scores import Score
 from goingdeeper.files import make_folder, write_whole
+from goingdeeper.opened import Given, PathLike, Run, expanded, load_trained
 from goingdeeper.prediction.features import Vectors, known_labels, vectors
-from goingdeeper.prediction.predictor import BATCH, Answer, Failure, Held, expand
-from goingdeeper.prediction.predictor import predict as _predict
+from goingdeeper.prediction.predictor import BATCH, Failure
 from goingdeeper.reports.report import write_report
 from goingdeeper.runs.folder import RunFolder
-from goingdeeper.runs.model import Model, load_model
 from goingdeeper.training.events import Events
 from goingdeeper.training.plan import Wishes, choose_device
 from goingdeeper.training.several import raise_problems, siblings, train_siblings
 from goingdeeper.training.train import train as _train
-from goingdeeper.weights.hub import local
-
-PathLike = str | os.PathLike[str]
-Picture = Pixels | Image.Image
-
-
-@dataclass(frozen=True)
-class Run:
-    """A run folder, or a model folder on its own, with what can be done with it."""
-
-    path: Path
-    model: Model = field(repr=False)
-
-    def predict(
-        self,
-        images: PathLike | Picture | Iterable[PathLike | Picture],
-        *,
-        top: int = 5,
-        threshold: float = 0.0,
-    ) -> list[Answer]:
-        """The likeliest classes of images: a path, a folder, any other source, a PIL image, an array of RGB
-        bytes, or several.
-
-        threshold: an answer with a lower probability is not `accepted`. Raises DataError, naming the file,
-        for an image that cannot be read.
-        """
-        answers = []
-        for answer in _predict(self.model, _expanded(images), top=top, threshold=threshold):
-            if isinstance(answer, Failure):
-                raise DataError(answer.problem)
-            answers.append(answer)
-        return answers
-
-    def evaluate(
-        self, images: PathLike | None = None, *, protocol: str = "1crop", split: Side = "val"
-    ) -> Score:
-        """The score on a folder of class folders, or on the images that the run held out."""
-        return evaluate(self, images, protocol=protocol, split=split)
-
-    def trained_on(self, images: PathLike, *, split: Side = "val") -> bool:
-        """Whether the run was trained on one of the images that `evaluate` scores at a location.
-
-        Told by where they are, also where one of the two locations is a store made from the other.
-        """
-        if not (self.path / "run.json").is_file():
-            return False
-        folder = RunFolder(self.path)
-        scored = open_scored(images, self.model.classes, split)
-        own, theirs = (
-            base_of(original(place)) for place in (folder.run()["data"]["location"], scored.location)
-        )
-        seen = {os.path.normpath(own / row["path"]) for row in folder.split() if row["split"] == "train"}
-        return any(os.path.normpath(theirs / item.path) in seen for item in scored.items)
-
-    @property
-    def score(self) -> dict[str, Any]:
-        """The validation score that training ended with; errors in per cent."""
-        scores: dict[str, Any] = self.model.config.get("scores", {})
-        return scores
-
-    @property
-    def report(self) -> Path:
-        """report.html of the run folder."""
-        return RunFolder(self.path).report
-
-    def _repr_html_(self) -> str:
-        from html import escape
-
-        return (
-            f"<code>{escape(str(self.path))}</code>: validation error {self.score.get('top1_error', '?')} %"
-        )
 
 
 def train(
@@ -159,7 +87,7 @@ def train(
     )  # fmt: skip
     folder = _train(wishes, Path(out) if out is not None else None, events)
     report(folder.path)
-    return load(folder.path)
+    return load_trained(folder.path)
 
 
 def train_several(
@@ -189,7 +117,7 @@ def train_several(
         if run.folder:
             report(run.folder.path)
     raise_problems(runs)
-    return [load(run.folder.path) for run in runs if run.folder]
+    return [load_trained(run.folder.path) for run in runs if run.folder]
 
 
 def _wishes(source: PathLike, **options: Any) -> Wishes:
@@ -220,7 +148,7 @@ def check(
     images = Path(source)
     if out is not None and images.is_dir() and Path(out).resolve().is_relative_to(images.resolve()):
         raise UsageError(f"{out} lies in the folder of the images; give a place outside of it")
-    trained = run if run is None or isinstance(run, Run) else load(run)
+    trained = run if run is None or isinstance(run, Run) else load_trained(run)
     health, collection, seen = examine(source, progress)
     if trained is not None:
         items = [item for item in collection.source.items if item.path in seen.looks]
@@ -250,18 +178,9 @@ def _learned(run: Run, location: str) -> set[str]:
     return {row["path"] for row in folder.split() if row["split"] == "train"}
 
 
-def load(path: PathLike) -> Run:
-    """A finished run folder, a model folder, or `hf:owner/name` on the Hub, its golden image checked.
-
-    Raises RunFolderError where there is none, DataError or GateError where it was damaged or altered.
-    """
-    place = local(path)
-    return Run(place, load_model(place))
-
-
 def features(
     run: Run | PathLike,
-    images: PathLike | Picture | Iterable[PathLike | Picture],
+    images: Given | Iterable[Given],
     *,
     layer: str | None = None,
     batch: int = BATCH,
@@ -272,12 +191,12 @@ def features(
     layer: an address, whose value is flattened; what the classifier is given unless one is named. Raises
     DataError, naming the file, for an image that cannot be read; UsageError for an unknown address.
     """
-    trained = run if isinstance(run, Run) else load(run)
+    trained = run if isinstance(run, Run) else load_trained(run)
     given = [images] if isinstance(images, str | os.PathLike | np.ndarray | Image.Image) else list(images)
     places = [os.fspath(each) for each in given if isinstance(each, str | os.PathLike)]
     parts = []
     for part in vectors(
-        trained.model, _expanded(given), layer=layer, batch=batch, device=choose_device(device).value,
+        trained.model, expanded(given), layer=layer, batch=batch, device=choose_device(device).value,
         labels=known_labels(places),
     ):  # fmt: skip
         if isinstance(part, Failure):
@@ -328,7 +247,7 @@ def evaluation(
     several = [runs] if isinstance(runs, Run | str | os.PathLike) else list(runs)
     members = []
     for each in several:
-        run = each if isinstance(each, Run) else load(each)
+        run = each if isinstance(each, Run) else load_trained(each)
         folder = RunFolder(run.path) if (run.path / "run.json").is_file() else None
         members.append(Member(run.model, folder))
     if not members:
@@ -382,16 +301,3 @@ def report(path: PathLike) -> Path:
 
 def _path(path: PathLike | None) -> str | None:
     return None if path is None else os.fspath(path)
-
-
-def _expanded(
-    images: PathLike | Picture | Iterable[PathLike | Picture],
-) -> list[PathLike | Held | Picture]:
-    if isinstance(images, str | os.PathLike):
-        return list(expand([os.fspath(images)]))
-    if isinstance(images, np.ndarray | Image.Image):
-        return [images]
-    found: list[PathLike | Held | Picture] = []
-    for image in images:
-        found += expand([os.fspath(image)]) if isinstance(image, str | os.PathLike) else [image]
-    return found

@@ -9,8 +9,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from goingdeeper import api
 from goingdeeper.names import entries, namings
+from goingdeeper.opened import load
 from goingdeeper.weights.known import known_weights
 
 
@@ -43,7 +43,7 @@ def test_options_reach_the_model(deeper, weights, here):
     )  # fmt: skip
     document = json.loads(said.out)
     assert (document["path"], document["licence"], document["library"]) == ("mine", "mit", "cifar")
-    model = api.load("mine").model
+    model = load("mine").model
     assert (model.classes, model.preprocessing.mean) == (tuple("abcdefghij"), (0.5, 0.4, 0.3))
     assert model.preprocessing.shorter == 40
 

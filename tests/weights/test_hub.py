@@ -18,10 +18,10 @@ import pytest
 import torch
 from huggingface_hub import ModelCard, constants
 
-from goingdeeper import api
 from goingdeeper.data.preprocessing import Preprocessing
 from goingdeeper.errors import DataError, GateError, ResourceError, UsageError
 from goingdeeper.nn.build import build
+from goingdeeper.opened import load
 from goingdeeper.runs.model import save_model
 from goingdeeper.weights import download
 from goingdeeper.weights.hub import HubName, fetch_hub, hub_name, local, push
@@ -211,8 +211,8 @@ def test_a_model_is_given_and_comes_back(hub, model):
     assert hub.repositories["me/small"]["config.json"] == (model / "config.json").read_bytes()
     assert hub.tokens == {"Bearer hf_token"}
     picture = np.full((8, 8, 3), 90, np.uint8)
-    assert api.load("hf:me/small").predict([picture]) == api.load(model).predict([picture])
-    assert api.load(f"hf:me/small@{COMMIT}").model.classes == tuple("abcdefg")
+    assert load("hf:me/small").predict([picture]) == load(model).predict([picture])
+    assert load(f"hf:me/small@{COMMIT}").model.classes == tuple("abcdefg")
 
 
 def test_the_card_says_what_is_known(hub, model):
@@ -360,7 +360,7 @@ def test_weights_of_others_are_no_model(hub, weights):
     with pytest.raises(
         DataError, match="hf:timm/net holds no model of Going Deeper's; `deeper import hf:timm/net`"
     ):
-        api.load("hf:timm/net")
+        load("hf:timm/net")
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ from goingdeeper.evaluation.views import sheets
 from goingdeeper.files import sha256_of
 from goingdeeper.names import entries, namings
 from goingdeeper.names.recognise import Match, recognise
+from goingdeeper.opened import load
 from goingdeeper.published.imagenet import imagenet
 from goingdeeper.runs.model import load_model
 from goingdeeper.trace import replace_classes
@@ -121,7 +122,7 @@ def test_our_resizing_is_pillows_within_two_levels(oracle):
 
 
 def test_the_network_gives_the_same_probabilities(oracle, model):
-    net = api.load(model).model.net
+    net = load(model).model.net
     with torch.inference_mode():
         found = net(oracle.answers["256"].contiguous(memory_format=torch.channels_last)).softmax(1)
     torch.testing.assert_close(found, oracle.answers["likely256"], atol=1e-5, rtol=1e-4)
@@ -131,7 +132,7 @@ def test_the_network_gives_the_same_probabilities(oracle, model):
 def test_a_photograph_gets_the_same_answer(oracle, model, tmp_path, shorter):
     if shorter == 232:
         model = import_weights(oracle.folder / "resnet18.safetensors", shorter=232, out=tmp_path / "model")
-    (answer,) = api.load(model).predict(oracle.photo, top=3)
+    (answer,) = load(model).predict(oracle.photo, top=3)
     expected, order = oracle.answers[f"likely{shorter}"][0].sort(descending=True)
     assert answer.top[0][0] == oracle.names[order[0]]
     assert near(answer.top[0][1], float(expected[0]))
@@ -142,7 +143,7 @@ def test_evaluation_sees_what_prediction_sees(oracle, model, tmp_path):
     for label in ("n01484850", "tench"):
         (tmp_path / "images" / label).mkdir(parents=True)
         copy(oracle.photo, tmp_path / "images" / label)
-    run = api.load(model)
+    run = load(model)
     found = api.evaluation(run, tmp_path / "images")
     assert {item.label for item in found.items} == {"great white shark", "tench"}
     (answer,) = run.predict(oracle.photo, top=1000)
@@ -177,7 +178,7 @@ def test_imagenets_names_are_torchvisions(oracle, model):
     assert list(imagenet().values()) == oracle.names
     assert list(imagenet()) == sorted(imagenet())
     assert len(set(imagenet().values())) == 1000
-    assert list(api.load(model).model.classes) == oracle.names
+    assert list(load(model).model.classes) == oracle.names
 
 
 def test_the_model_says_where_it_is_from(oracle, model):
@@ -212,7 +213,7 @@ def test_scale_size_and_golden_image_can_be_given(small, tmp_path):
         small(10), out=tmp_path / "model", mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25), size=48, shorter=60,
         golden=tmp_path / "own.png", licence="mit",
     )  # fmt: skip
-    model = api.load(path).model
+    model = load(path).model
     assert (model.preprocessing.size, model.preprocessing.shorter) == (48, 60)
     assert model.preprocessing.mean == (0.5,) * 3
     assert model.preprocessing.std == (0.25,) * 3
@@ -223,7 +224,7 @@ def test_scale_size_and_golden_image_can_be_given(small, tmp_path):
 
 def test_ten_classes_of_the_cifar_repository_are_cifars(small, tmp_path):
     done = imported(small(10), out=tmp_path / "model")
-    model = api.load(done.path).model
+    model = load(done.path).model
     assert model.classes == CIFAR_10
     assert model.preprocessing.shorter is None
     assert (done.library, done.model, done.network) == ("cifar", "resnet20", "cifar-resnet-20-a")
@@ -232,10 +233,10 @@ def test_ten_classes_of_the_cifar_repository_are_cifars(small, tmp_path):
 
 def test_a_background_class_is_dropped_or_named(small, tmp_path):
     kept = imported(small(1001), out=tmp_path / "kept")
-    classes = api.load(kept.path).model.classes
+    classes = load(kept.path).model.classes
     assert classes == ("background", *imagenet().values())
     assert any("--background drops the first" in note for note in kept.notes)
-    dropped = api.load(import_weights(small(1001), background=True, out=tmp_path / "dropped")).model
+    dropped = load(import_weights(small(1001), background=True, out=tmp_path / "dropped")).model
     assert dropped.classes == tuple(imagenet().values())
     state = dropped.net.state_dict()
     assert torch.equal(state["fc.bias"], torch.arange(1, 1001).float())
@@ -244,13 +245,13 @@ def test_a_background_class_is_dropped_or_named(small, tmp_path):
 
 def test_classes_are_given_or_numbered(small, tmp_path):
     done = imported(small(3), out=tmp_path / "a")
-    assert api.load(done.path).model.classes == ("class 0", "class 1", "class 2")
+    assert load(done.path).model.classes == ("class 0", "class 1", "class 2")
     assert any("--classes names them" in note for note in done.notes)
     (tmp_path / "lines.txt").write_text("cat\n dog\nowl\n\n", "utf-8")
     (tmp_path / "list.json").write_text('["cat", "dog", "owl"]', "utf-8")
     for given in (tmp_path / "lines.txt", tmp_path / "list.json", ["cat", "dog", "owl"]):
         path = import_weights(small(3), classes=given, out=tmp_path / "a", force=True)
-        assert api.load(path).model.classes == ("cat", "dog", "owl")
+        assert load(path).model.classes == ("cat", "dog", "owl")
 
 
 @pytest.mark.parametrize(
@@ -387,7 +388,7 @@ def test_only_a_model_alone_is_replaced_and_only_if_asked_for(small, tmp_path):
     with pytest.raises(UsageError, match="model is there already; --force replaces it, -o names another"):
         import_weights(small(3), out=made)
     import_weights(small(3), out=made, force=True)
-    assert len(api.load(made).model.classes) == 3
+    assert len(load(made).model.classes) == 3
     (made / "notes.txt").write_text("mine")
     with pytest.raises(UsageError, match="model is there and is no model alone"):
         import_weights(small(10), out=made, force=True)

@@ -30,6 +30,7 @@ def compare_command(a: Path, b: Path, images: str | None, as_json: bool) -> None
     """
     from goingdeeper import api
     from goingdeeper.cli.watch import Watch
+    from goingdeeper.opened import load_trained
 
     if images is None:
         found = api.compare(a, b)
@@ -42,7 +43,7 @@ def compare_command(a: Path, b: Path, images: str | None, as_json: bool) -> None
                 err=True,
             )
     else:
-        runs = [api.load(path) for path in (a, b)]
+        runs = [load_trained(path) for path in (a, b)]
         watch = Watch()
         try:
             evaluation = api.evaluation(runs, images, progress=watch.scoring)

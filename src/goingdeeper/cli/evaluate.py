@@ -100,8 +100,9 @@ def evaluate_command(
     from goingdeeper import api
     from goingdeeper.cli.watch import Watch
     from goingdeeper.evaluation.reject import none_of_these
+    from goingdeeper.opened import load_trained
 
-    trained = [api.load(run) for run in runs]
+    trained = [load_trained(run) for run in runs]
     watch = Watch()
     try:
         found = [
@@ -214,9 +215,9 @@ def _draw(image: Path, name: str, runs: list[str], out: Path | None) -> Path:
     chosen = protocol(name)
     size, shorter = chosen.base, None
     if runs:
-        from goingdeeper import api
+        from goingdeeper.opened import load_trained
 
-        scale = api.load(runs[0]).model.preprocessing
+        scale = load_trained(runs[0]).model.preprocessing
         size, shorter = scale.size, scale.shorter
     file = out or Path(f"{image.stem}_{name}.png")
     if file.suffix.lower() != ".png":

@@ -34,8 +34,8 @@ def features_command(
     --layer, is flattened. Images that cannot be read are listed on stderr, the rest is done, and the exit
     status is 3.
     """
-    from goingdeeper import api
     from goingdeeper.cli.watch import Watch
+    from goingdeeper.opened import load_trained
     from goingdeeper.prediction.features import known_labels, vectors
     from goingdeeper.prediction.predictor import Failure, expand
     from goingdeeper.prediction.tables import check_table, write_table
@@ -43,7 +43,7 @@ def features_command(
 
     check_table(out)
     place = choose_device(device).value
-    model = api.load(run).model
+    model = load_trained(run).model
     paths, failed = expand(images), []
     watch = Watch()
 

@@ -30,31 +30,37 @@ def predict_command(
     CIFAR's batches, with the images of every split. Labels there are not looked at.
     Images that cannot be read are listed on stderr, the rest is done, and the exit status is 3.
     """
-    from goingdeeper import api
-    from goingdeeper.cli.watch import Watch
     from goingdeeper.nn.heap import kept_heap
-    from goingdeeper.prediction.predictor import Failure, expand, predict
+    from goingdeeper.opened import load
+    from goingdeeper.prediction.predictor import BATCH, Failure, expand, predict
 
-    model = api.load(run).model
     paths = expand(images)
+    model = load(run, goal="latency" if len(paths) < BATCH else "throughput")
+    if model.note:
+        click.echo(model.note, err=True)
     wide = max(len(path if isinstance(path, str) else path.path) for path in paths)
     answers, failed = [], []
-    watch = Watch()
+    watch = None
+    if as_json:
+        from goingdeeper.cli.watch import Watch  # takes longer to import than an export to answer
+
+        watch = Watch()
     try:
         with kept_heap():
-            for answer in predict(model, paths, top=top, threshold=threshold or 0.0):
+            for answer in predict(model.opened, paths, top=top, threshold=threshold or 0.0):
                 if isinstance(answer, Failure):
                     failed.append(answer)
                     continue
                 answers.append(answer)
-                if as_json:
+                if watch:
                     watch.reading(len(answers) + len(failed), len(paths))
                 else:
                     likely = "   ".join(f"{name}: {100 * p:.1f} %" for name, p in answer.top)
                     likely = likely if answer.accepted else f"none of these   ({likely})"
                     click.echo(f"{shown(answer.path):<{min(wide, 60)}}  {likely}")
     finally:
-        watch.close()
+        if watch:
+            watch.close()
     if as_json:
         show_json({
             "predictions": [

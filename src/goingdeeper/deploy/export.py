@@ -23,7 +23,7 @@ from goingdeeper.errors import GateError, MissingExtra, ResourceError, UsageErro
 from goingdeeper.runs.folder import replace_folder
 from goingdeeper.runs.model import Model
 from goingdeeper.runs.stored import sealed, sha256, stored_as
-from goingdeeper.runtimes.runner import open_runner
+from goingdeeper.runtimes.runner import open_runner, openvino_alone
 from goingdeeper.version import __version__
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ def _onnx(form: Form, facts: Mapping[str, str], place: Path) -> list[Path]:
 
 def _openvino(form: Form, facts: Mapping[str, str], place: Path) -> list[Path]:
     try:
-        import openvino
+        openvino = openvino_alone()
     except ImportError:
         raise MissingExtra("OpenVINO is not installed: pip install 'goingdeeper[openvino]'") from None
     read = openvino.Core().read_model(onnx_of(form, facts).SerializeToString())

@@ -6,21 +6,18 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor, nn
 
-from goingdeeper.data.decode import Pixels
 from goingdeeper.data.sources import open_source
 from goingdeeper.errors import DataError, UsageError
 from goingdeeper.nn.build import Net
 from goingdeeper.nn.heap import kept_heap
-from goingdeeper.prediction.predictor import BATCH, Failure, Held, read
+from goingdeeper.prediction.predictor import BATCH, Failure, Held, Picture, read_ahead
 from goingdeeper.runs.model import Model
 from goingdeeper.stages import classifier
 
@@ -36,7 +33,7 @@ class Vectors:
 
 def vectors(
     model: Model,
-    images: Iterable[str | os.PathLike[str] | Held | Pixels | Image.Image],
+    images: Iterable[Picture],
     *,
     layer: str | None = None,
     batch: int = BATCH,
@@ -54,18 +51,21 @@ def vectors(
         raise UsageError(f"a batch of {batch}; at least 1 is needed")
     place = torch.device(device)
     net, scale, labels = model.net.eval().to(place), model.preprocessing.to(place), labels or {}
-    waiting, done = iter(images), 0
+    done = 0
     try:
         with kept_heap(place.type):
-            while part := list(islice(waiting, batch)):
-                names, slots, fitted = read(part, scale, done)
-                yield from (slot for slot in slots if isinstance(slot, Failure))
+            for part in read_ahead(images, model.fit, batch):
+                yield from (one.pixels for one in part if isinstance(one.pixels, Failure))
+                names, classes, fitted = [], [], []
+                for one in part:
+                    if not isinstance(one.pixels, Failure):
+                        names.append(one.name)
+                        classes.append(_label(one.image, labels))
+                        fitted.append(one.pixels)
                 if fitted:
                     with torch.inference_mode():
                         found = _at(net, scale.views(fitted).to(place), layer).flatten(1).float().cpu()
-                    kept = [number for number, slot in enumerate(slots) if not isinstance(slot, Failure)]
-                    classes = tuple(_label(part[number], labels) for number in kept)
-                    yield Vectors(tuple(names[number] for number in kept), classes, found.numpy())
+                    yield Vectors(tuple(names), tuple(classes), found.numpy())
                 done += len(part)
                 if progress:
                     progress(done)

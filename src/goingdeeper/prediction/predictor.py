@@ -5,22 +5,23 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import Protocol, TypeAlias
 
 import numpy as np
-import torch
+from numpy.typing import NDArray
 from PIL import Image
 
 from goingdeeper.data.decode import Pixels, decode, rgb
-from goingdeeper.data.preprocessing import Preprocessing
 from goingdeeper.data.sources import cifar, hdf5, image_files, listing, open_source, parquet, shards
 from goingdeeper.data.sources.source import data_files
 from goingdeeper.data.sources.store import is_store
 from goingdeeper.errors import DataError, StoreError, UsageError, shown
-from goingdeeper.runs.model import Model
+from goingdeeper.runtimes.runner import processors
 
 BATCH = 32
 
@@ -60,9 +61,26 @@ class Held:
     label: str = ""
 
 
+Picture: TypeAlias = str | os.PathLike[str] | Held | Pixels | Image.Image
+"""What is answered: a path, an image of a source, an array of (height, width, 3) RGB bytes, a PIL image."""
+
+
+class Classifier(Protocol):
+    """What answers: a run's `Model`, or an `ExportedModel`, which needs no torch."""
+
+    @property
+    def classes(self) -> tuple[str, ...]: ...
+
+    def fit(self, pixels: Pixels) -> Pixels:
+        """The image at the size that the network's central square is taken from."""
+
+    def logits(self, fitted: Sequence[Pixels]) -> NDArray[np.float32]:
+        """(N, classes), of fitted images."""
+
+
 def predict(
-    model: Model,
-    images: Iterable[str | os.PathLike[str] | Held | Pixels | Image.Image],
+    model: Classifier,
+    images: Iterable[Picture],
     *,
     top: int = 5,
     threshold: float = 0.0,
@@ -70,18 +88,18 @@ def predict(
 ) -> Iterator[Answer | Failure]:
     """One answer an image, in order; an image that cannot be read gives a Failure and the rest go on.
 
-    images: paths, PIL images, arrays of (height, width, 3) RGB bytes, or what `expand` gives. threshold: the
-    least probability with which the likeliest class is accepted. Raises UsageError where `top` is under 1 or
-    the threshold no probability, StoreError where a prepared store has changed since it was made.
+    images: those of a sequence, which waits for nobody, are read while the ones before are answered.
+    threshold: the least probability with which the likeliest class is accepted. Raises UsageError where `top`
+    is under 1 or the threshold no probability, StoreError where a prepared store has changed since it was
+    made.
     """
     if top < 1:
         raise UsageError(f"the {top} likeliest classes; at least 1 is needed")
     if not 0 <= threshold <= 1:
         raise UsageError(f"a threshold of {threshold:g} is no probability; give one from 0 to 1")
-    waiting = iter(images)
     done = 0
-    while part := list(islice(waiting, BATCH)):
-        yield from _answers(model, part, top, threshold, done)
+    for part in read_ahead(images, model.fit):
+        yield from _answers(model, part, top, threshold)
         done += len(part)
         if progress:
             progress(done)
@@ -126,56 +144,82 @@ def _held(location: str, folder: bool) -> list[Held]:
     ]
 
 
-def _answers(
-    model: Model,
-    part: Sequence[str | os.PathLike[str] | Held | Pixels | Image.Image],
-    top: int,
-    threshold: float,
-    first: int,
-) -> list[Answer | Failure]:
-    names, slots, fitted = read(part, model.preprocessing, first)
-    if fitted:
-        with torch.inference_mode():
-            likely = model.net(model.preprocessing.views(fitted)).softmax(1)
-        values, numbers = likely.topk(min(top, len(model.classes)), dim=1)
-    answers: list[Answer | Failure] = []
-    for name, slot in zip(names, slots, strict=True):
-        if isinstance(slot, Failure):
-            answers.append(slot)
-        else:
-            pairs = zip(numbers[slot].tolist(), values[slot].tolist(), strict=True)
-            chosen = tuple((model.classes[n], p) for n, p in pairs)
-            answers.append(Answer(name, chosen, chosen[0][1] >= threshold))
-    return answers
+@dataclass(frozen=True)
+class Seen:
+    """One of the images: its name, and its fitted pixels or why it cannot be read."""
+
+    image: Picture
+    name: str
+    pixels: Pixels | Failure
 
 
-def read(
-    part: Sequence[str | os.PathLike[str] | Held | Pixels | Image.Image],
-    preprocessing: Preprocessing,
-    first: int = 0,
-) -> tuple[list[str], list[int | Failure], list[Pixels]]:
-    """Each image's name and its place among those that could be read, with these, fitted to the input.
+def read_ahead(
+    images: Iterable[Picture], fit: Callable[[Pixels], Pixels], batch: int = BATCH
+) -> Iterator[list[Seen]]:
+    """Batches of fitted images; the next is read, on threads, while one is worked on.
 
-    first: number of the first image, for the names of pixels.
+    Decoding leaves Python's lock, and so do runtimes. Raises StoreError.
     """
-    fitted: list[Pixels] = []
-    slots: list[int | Failure] = []
-    names: list[str] = []
-    for number, image in enumerate(part, first):
-        names.append(_name(image) if isinstance(image, str | os.PathLike | Held) else f"image {number}")
-        try:
-            if isinstance(image, Held):
-                pixels = image.read()
-            else:
-                pixels = _read(image) if isinstance(image, str | os.PathLike) else _checked(image)
-        except StoreError:  # no fault of the image's
-            raise
-        except DataError as problem:
-            slots.append(Failure(names[-1], str(problem)))
+    waiting = enumerate(images)
+    pool = ThreadPoolExecutor(processors())
+
+    def begun() -> list[Future[Seen]]:
+        return [_begun(pool, image, number, fit) for number, image in islice(waiting, batch)]
+
+    try:
+        part = begun()
+        while part:
+            # What is no sequence may be a camera, and the next image far away.
+            ahead = begun() if isinstance(images, Sequence) else None
+            yield [one.result() for one in part]
+            part = begun() if ahead is None else ahead
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _begun(
+    pool: ThreadPoolExecutor, image: Picture, number: int, fit: Callable[[Pixels], Pixels]
+) -> Future[Seen]:
+    if isinstance(image, str | os.PathLike | Held):
+        return pool.submit(_seen, image, number, fit)
+    done: Future[Seen] = Future()  # a PIL image may come twice, and two threads must not load it
+    done.set_result(_seen(image, number, fit))
+    return done
+
+
+def _seen(image: Picture, number: int, fit: Callable[[Pixels], Pixels]) -> Seen:
+    name = _name(image) if isinstance(image, str | os.PathLike | Held) else f"image {number}"
+    try:
+        if isinstance(image, Held):
+            pixels = image.read()
+        else:
+            pixels = _read(image) if isinstance(image, str | os.PathLike) else _checked(image)
+    except StoreError:  # no fault of the image's
+        raise
+    except DataError as problem:
+        return Seen(image, name, Failure(name, str(problem)))
+    return Seen(image, name, fit(pixels))
+
+
+def _answers(
+    model: Classifier, part: Sequence[Seen], top: int, threshold: float
+) -> Iterator[Answer | Failure]:
+    fitted = [one.pixels for one in part if not isinstance(one.pixels, Failure)]
+    likely: Iterator[NDArray[np.float32]] = iter(_softmax(model.logits(fitted)) if fitted else ())
+    for one in part:
+        if isinstance(one.pixels, Failure):
+            yield one.pixels
             continue
-        slots.append(len(fitted))
-        fitted.append(preprocessing.fit(pixels))
-    return names, slots, fitted
+        values = next(likely)
+        best = np.argsort(-values, kind="stable")[:top]
+        chosen = tuple((model.classes[n], float(values[n])) for n in best)
+        yield Answer(one.name, chosen, chosen[0][1] >= threshold)
+
+
+def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    odds = np.exp(logits - logits.max(1, keepdims=True))
+    likely: NDArray[np.float32] = odds / odds.sum(1, keepdims=True)
+    return likely
 
 
 def _name(path: str | os.PathLike[str] | Held) -> str:

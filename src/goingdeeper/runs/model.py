@@ -6,12 +6,14 @@ Whoever loads it computes the golden image's logits again; a model that gives ot
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
@@ -19,14 +21,23 @@ from torch import Tensor
 from goingdeeper.data.decode import Pixels, decode, png
 from goingdeeper.data.preprocessing import Preprocessing
 from goingdeeper.edits import without_heads
-from goingdeeper.errors import DataError, DescriptionError, GateError, GoingDeeperError, RunFolderError
+from goingdeeper.errors import DataError, DescriptionError, GoingDeeperError, RunFolderError
 from goingdeeper.layers import Network
 from goingdeeper.nn.build import Net
 from goingdeeper.notation import from_data, to_data
 from goingdeeper.runs.folder import RunFolder, replace_folder, replaced
 from goingdeeper.runs.listing import going_on
 from goingdeeper.runs.scale import FILE, scale_from_data, scale_to_data, with_tensors
-from goingdeeper.runs.stored import sealed, sha256, stored_as, stored_from, unbroken
+from goingdeeper.runs.stored import (
+    check_golden,
+    opened_config,
+    sealed,
+    sha256,
+    stored_as,
+    stored_from,
+    unbroken,
+    was_altered,
+)
 from goingdeeper.trace import trace
 
 SCHEMA = 1
@@ -35,9 +46,6 @@ UNSAID = "data that is not said"
 
 FILES = {"model.safetensors", FILE, "golden.png", "config.json", "README.md"}
 """What a model folder may hold."""
-
-TOLERANCE = 1e-3
-"""Golden logits may differ by this much, relative to the largest: kernels differ between machines."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +57,16 @@ class Model:
     preprocessing: Preprocessing
     config: dict[str, Any]
     path: Path
+
+    def fit(self, pixels: Pixels) -> Pixels:
+        """The image at the size that the network's central square is taken from."""
+        return self.preprocessing.fit(pixels)
+
+    def logits(self, fitted: Sequence[Pixels]) -> NDArray[np.float32]:
+        """(N, classes), of fitted images."""
+        with torch.inference_mode():
+            found: NDArray[np.float32] = self.net(self.preprocessing.views(fitted)).numpy()
+        return found
 
 
 def save_model(
@@ -72,7 +90,7 @@ def save_model(
     weights = {name: value.cpu().contiguous() for name, value in state.items() if not _of_head(name)}
     deployed = _filled(network, weights)
     small = picture if max(picture.shape[:2]) <= 512 else preprocessing.fit(picture)
-    golden = _logits(deployed, small, preprocessing)
+    golden = Model(deployed, classes, preprocessing, {}, path).logits([preprocessing.fit(small)])[0]
     content, image = save(weights, metadata={"format": "pt"}), png(small)
     scale, tensors = scale_to_data(preprocessing)
     config = {
@@ -101,7 +119,11 @@ def load_model(path: Path) -> Model:
     GateError where one was altered or the golden image does not come out.
     """
     folder = _model_folder(path)
-    text, config = _config(folder)
+    text, config = opened_config(folder, SCHEMA, "a model")
+    if "runtime" in config:
+        raise RunFolderError(
+            f"{folder} is an export, which predicts and no more; name the run that it was made from"
+        )
     try:
         network = from_data(config["description"])
         trace(network)
@@ -110,7 +132,7 @@ def load_model(path: Path) -> Model:
         if len(set(classes)) != network.classes or len(classes) != network.classes:
             raise ValueError(f"its class names do not fit a network of {network.classes} classes")
         weights = stored_from(folder, config["weights"])
-        golden = torch.tensor([float(value) for value in config["golden"]["logits"]])
+        golden = np.array([float(value) for value in config["golden"]["logits"]])
         golden_image = folder / Path(config["golden"]["image"]).name
         seal, golden_sha256 = config.get("seal"), config["golden"].get("sha256")
     except (KeyError, TypeError, ValueError, OverflowError, DescriptionError) as problem:
@@ -128,18 +150,14 @@ def load_model(path: Path) -> Model:
         altered += [] if older or sha256(golden_image.read_bytes()) == golden_sha256 else [golden_image]
     except GoingDeeperError:
         if altered:  # it names another file wrongly, or its size
-            raise _was_altered(altered[0]) from None
+            raise was_altered(altered[0]) from None
         raise
-    logits = _logits(net, picture, preprocessing)
-    if logits.shape != golden.shape or not _close(logits, golden):
-        cause = f"{altered[0].name} was altered" if altered else "this machine computes differently"
-        raise GateError(
-            f"{folder} does not prove itself: its golden image gives other logits than when it was saved; "
-            f"{cause}; train or export again"
-        )
+    model = Model(net, classes, preprocessing, config, folder)
+    found = model.logits([preprocessing.fit(picture)])[0]
+    check_golden(folder, found, golden, altered[0] if altered else None)
     if altered:
-        raise _was_altered(altered[0])
-    return Model(net, classes, preprocessing, config, folder)
+        raise was_altered(altered[0])
+    return model
 
 
 def is_model(folder: Path) -> bool:
@@ -151,10 +169,6 @@ def is_model(folder: Path) -> bool:
     except (ValueError, OSError):
         return False
     return isinstance(config, dict) and "description" in config and "golden" in config
-
-
-def _was_altered(file: Path) -> GateError:
-    return GateError(f"{file} was altered after it was saved; restore it or train again")
 
 
 def _fitted(network: Network, content: bytes, file: Path) -> Net:
@@ -179,34 +193,11 @@ def _model_folder(path: Path) -> Path:
     raise RunFolderError(f"{path} has no model (no model/config.json); restore it or train again")
 
 
-def _config(folder: Path) -> tuple[str, dict[str, Any]]:
-    file = folder / "config.json"
-    try:
-        text = file.read_bytes().decode("utf-8")
-        config = json.loads(text)
-    except (ValueError, OSError, RecursionError) as problem:
-        raise DataError(f"{file} cannot be read: {problem}; restore it or train again") from None
-    if not isinstance(config, dict) or config.get("schema") != SCHEMA:
-        raise DataError(f"{file} is not a model of this version (schema {SCHEMA})")
-    return text, config
-
-
 def _filled(network: Network, weights: Mapping[str, Tensor]) -> Net:
     with torch.device("meta"):
         net = Net(network)
     net.load_state_dict(dict(weights), assign=True)
     return net.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload, no-any-return]
-
-
-def _logits(net: Net, picture: Pixels, preprocessing: Preprocessing) -> Tensor:
-    with torch.inference_mode():
-        logits: Tensor = net(preprocessing.views([preprocessing.fit(picture)]))[0]
-    return logits
-
-
-def _close(found: Tensor, expected: Tensor) -> bool:
-    scale = max(1.0, float(expected.abs().max()))
-    return bool(((found - expected).abs() <= TOLERANCE * scale).all())
 
 
 def _of_head(name: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -70,9 +71,25 @@ def _onnxruntime(model: Path, batch: int, threads: int, goal: Goal) -> Runner:
     return _in_batches(run, batch, threads if goal == "throughput" else 1)
 
 
-def _openvino(model: Path, batch: int, threads: int, goal: Goal) -> Runner:
-    import openvino
+def openvino_alone() -> Any:
+    """The package openvino without its converter of other libraries' models, if that is not there already.
 
+    The converter takes longer to import than all the rest, and tells Intel's telemetry that it was.
+    """
+    converter = "openvino.tools.ovc"
+    apart = converter not in sys.modules
+    if apart:
+        sys.modules[converter] = None  # type: ignore[assignment]
+    try:
+        import openvino
+    finally:
+        if apart:
+            del sys.modules[converter]
+    return openvino
+
+
+def _openvino(model: Path, batch: int, threads: int, goal: Goal) -> Runner:
+    openvino = openvino_alone()
     core = openvino.Core()
     read = core.read_model(model)
     shape = read.inputs[0].get_partial_shape()

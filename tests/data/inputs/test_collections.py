@@ -15,6 +15,7 @@ from PIL import Image
 
 from goingdeeper import api
 from goingdeeper.errors import DataError
+from goingdeeper.opened import load
 
 PICTURE = hand.bmp(np.arange(9 * 9 * 3).reshape(9, 9, 3), 24)
 PAGE = b"<!DOCTYPE html><html><body>404 Not Found</body></html>"
@@ -299,11 +300,11 @@ def test_python_says_the_same(run, here, paint):
     for call in (
         lambda: api.train(folder, model="tiny", size=8, epochs=1),
         lambda: api.evaluate(run, folder),
-        lambda: api.load(run).predict(folder),
+        lambda: load(run).predict(folder),
     ):
         with pytest.raises(DataError, match=r"cat/page\.jpg is not an image that can be read") as caught:
             call()
         assert caught.value.exit_status == 3
         assert "\n" not in str(caught.value)
     whole = Image.open(folder / "cat" / "000.bmp")
-    assert api.load(run).predict(whole)[0].path == "image 0"
+    assert load(run).predict(whole)[0].path == "image 0"

@@ -73,7 +73,7 @@ def readable(ruined) -> dict[str, np.ndarray | None]:
 
 def test_each_answer_is_of_its_own_file(ruined, readable, read, run):
     """No image takes the place of a neighbour that could not be read."""
-    from goingdeeper import api
+    from goingdeeper.opened import load
 
     said = read("predict", ruined, "--json")
     assert said.status == 3
@@ -83,7 +83,7 @@ def test_each_answer_is_of_its_own_file(ruined, readable, read, run):
     assert answers.keys() == {str(ruined / path) for path, pixels in readable.items() if pixels is not None}
     assert problems.keys() == {str(ruined / path) for path, pixels in readable.items() if pixels is None}
     assert all(problem.startswith(f"{path} ") for path, problem in problems.items())
-    trained = api.load(run)
+    trained = load(run)
     for path, pixels in readable.items():
         if pixels is not None:
             (alone,) = trained.predict([pixels])

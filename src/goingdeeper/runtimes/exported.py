@@ -1,0 +1,167 @@
+"""An exported folder, opened without torch, and proven to be what was written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goingdeeper.data.decode import Pixels, centre, decode, fit
+from goingdeeper.errors import DataError, GoingDeeperError, RunFolderError, UsageError
+from goingdeeper.runs.folder import replaced
+from goingdeeper.runs.stored import (
+    TOLERANCE,
+    check_golden,
+    opened_config,
+    sha256,
+    stored_from,
+    unbroken,
+    was_altered,
+)
+from goingdeeper.runtimes.runner import RUNTIMES, Goal, Runner, open_runner, processors
+
+SCHEMA = 1
+
+MODELS = ("model.onnx", "model.xml", "model.pt2")
+"""The file of an export that its runtime opens is one of these."""
+
+TOLERANCES = {"float32": TOLERANCE, "int8": 0.05}
+"""Of golden logits. A rounding that falls otherwise on another machine is a whole step of an int8 value."""
+
+
+@dataclass(frozen=True)
+class ExportedModel:
+    """An exported model in its runtime, which answers without torch.
+
+    size: of its input. shorter: the side that images are fitted to, of which that is the central square.
+    """
+
+    classes: tuple[str, ...]
+    size: int
+    shorter: int
+    config: dict[str, Any]
+    path: Path
+    runner: Runner = field(repr=False)
+
+    def fit(self, pixels: Pixels) -> Pixels:
+        """The image at the size that the network's central square is taken from."""
+        return fit(pixels, self.shorter)
+
+    def logits(self, fitted: Sequence[Pixels]) -> NDArray[np.float32]:
+        """(N, classes), of fitted images."""
+        return self.runner(np.stack([centre(image, self.size) for image in fitted]))
+
+
+def load_export(path: Path, *, goal: Goal = "latency", threads: int = 0) -> ExportedModel:
+    """The model of a folder that `deeper export` wrote, opened in the runtime that its config.json names.
+
+    goal, threads: as `open_runner` has them. Raises RunFolderError where there is no export, or no file of
+    it, DataError where one cannot be read or is cut short, GateError where one was altered or the golden
+    image does not come out, MissingExtra where the runtime is not installed.
+    """
+    folder = _folder(path)
+    text, config = opened_config(folder, SCHEMA, "an export", "export")
+    try:
+        classes = tuple(str(name) for name in config["classes"])
+        size, shorter = _sides(config["preprocessing"])
+        runtime, golden = str(config["runtime"]), config["golden"]
+        expected = np.array([float(value) for value in golden["logits"]])
+        picture, picture_sha256 = folder / Path(golden["image"]).name, str(golden["sha256"])
+        files = [stored_from(folder, one, "export") for one in config["files"]]
+        model = next(one.file for one in files if one.file.name in MODELS)
+        tolerance = TOLERANCES[config["precision"]]
+        if runtime not in RUNTIMES:
+            raise ValueError(f"there is no runtime '{runtime}'")
+        if len(set(classes)) != len(expected) or len(classes) != len(expected):
+            raise ValueError(f"its class names do not fit {len(expected)} logits")
+    except (KeyError, TypeError, ValueError, OverflowError, StopIteration) as problem:
+        raise DataError(
+            f"{folder / 'config.json'} is damaged: {str(problem) or 'it names no model'}; "
+            "restore it or export again"
+        ) from None
+    altered = None if unbroken(text, config.get("seal")) else folder / "config.json"
+    try:
+        for one in files:  # before a runtime, which might not survive it, sees any of them
+            one.check()
+        runner = open_runner(runtime, model, threads=threads, goal=goal)
+        pixels = decode(picture)
+        if sha256(picture.read_bytes()) != picture_sha256:
+            altered = altered or picture
+        if pixels.shape != (size, size, 3):
+            raise DataError(f"{picture} is not of {size}x{size}; restore it or export again")
+    except GoingDeeperError:
+        if altered:  # it names another file wrongly, or its size
+            raise was_altered(altered, "export") from None
+        raise
+    check_golden(folder, runner(pixels[None])[0], expected, altered, tolerance)
+    if altered:
+        raise was_altered(altered, "export")
+    return ExportedModel(classes, size, shorter, config, folder, runner)
+
+
+def is_export(path: Path) -> bool:
+    """Whether a folder, or one that a killed export was about to replace, holds an exported model."""
+    return any(_holds_export(place) for place in (path, replaced(path)))
+
+
+@dataclass(frozen=True)
+class Recommended:
+    """The export that `deeper bench` found fastest, and its threads."""
+
+    export: Path
+    threads: int
+
+
+def recommended(run: Path) -> Recommended | None:
+    """What a run's model/config.json recommends, None where that is no export.
+
+    Raises UsageError where it is not there, or was made from other weights than the run has now.
+    """
+    config = _config(run / "model")
+    said, weights = config.get("recommended"), config.get("weights")
+    if not isinstance(said, dict) or not isinstance(said.get("export"), str) or not isinstance(weights, dict):
+        return None
+    name, threads = Path(said["export"]), said.get("threads", 0)
+    folder = run / name
+    if name.is_absolute() or ".." in name.parts or not is_export(folder):
+        raise UsageError(f"{folder}, which is recommended, is no export")
+    of = _config(_folder(folder)).get("of")
+    if not isinstance(of, dict) or of.get("weights") != weights.get("sha256"):
+        raise UsageError(f"{folder}, which is recommended, was made from other weights; export again")
+    # The run may have come from another machine.
+    return Recommended(folder, threads if threads in range(1, processors() + 1) else 0)
+
+
+def _folder(path: Path) -> Path:
+    for place in (path, replaced(path)):
+        if (place / "config.json").is_file():
+            return place
+    if not path.exists():
+        raise RunFolderError(f"there is no folder {path}; `deeper export` makes one")
+    raise RunFolderError(f"{path} is no finished export: it has no config.json; export again")
+
+
+def _holds_export(place: Path) -> bool:
+    return "runtime" in _config(place) or any((place / name).is_file() for name in MODELS)
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    """config.json, whatever it says; empty where it cannot be read, which opening the folder tells."""
+    try:
+        config = json.loads((folder / "config.json").read_bytes())
+    except (ValueError, OSError, RecursionError):
+        return {}
+    return config if isinstance(config, dict) else {}
+
+
+def _sides(preprocessing: Mapping[str, Any]) -> tuple[int, int]:
+    size = preprocessing["size"]
+    shorter = preprocessing.get("shorter") or size
+    if not isinstance(size, int) or not isinstance(shorter, int) or not 0 < size <= shorter:
+        raise ValueError(f"a shorter side of {shorter} does not fit an input of {size}")
+    return size, shorter

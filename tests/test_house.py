@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import goingdeeper
@@ -72,6 +73,26 @@ def _loaded_after(code: str) -> set[str]:
     return set(done.stdout.split())
 
 
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """A folder with the exports of a small model, and an image."""
+    from goingdeeper.data.preprocessing import Preprocessing
+    from goingdeeper.deploy.export import export
+    from goingdeeper.layers import CLASSES, Conv, GlobalAvgPool, Linear, Network
+    from goingdeeper.nn.build import build
+    from goingdeeper.runs.model import load_model, save_model
+
+    place = tmp_path_factory.mktemp("exported")
+    layers = {"conv": Conv(6, 3), "pool": GlobalAvgPool(), "fc": Linear(CLASSES)}
+    net = build(Network("small", layers, (), (3, 8, 8), 3)).eval()
+    picture = np.random.default_rng(0).integers(0, 256, (30, 40, 3), np.uint8)
+    save_model(place / "model", net, net.state_dict(), ("a", "b", "c"), Preprocessing(8), picture, {})
+    for to in ("onnx", "openvino"):
+        export(load_model(place / "model"), place / to, to=to)
+    (place / "golden.png").write_bytes((place / "model/golden.png").read_bytes())
+    return place
+
+
 @pytest.mark.parametrize(
     "code",
     [
@@ -91,8 +112,23 @@ def test_describing_loads_no_torch(code):
     assert not loaded & {"torch", "sklearn", "matplotlib", "PIL"}
 
 
+@pytest.mark.parametrize("to", ["onnx", "openvino"])
+@pytest.mark.parametrize("way", ["command", "python"])
+def test_predicting_from_an_export_loads_no_torch(exported, to, way):
+    """Nor anything else that takes long to import, nor what sends OpenVINO's telemetry."""
+    export, image = str(exported / to), str(exported / "golden.png")
+    code = f"import goingdeeper as gd; print(gd.load({export!r}).predict({image!r})[0].top)"
+    if way == "command":
+        words = ["predict", export, image]
+        code = f"from goingdeeper.cli import deeper; deeper({words!r}, standalone_mode=False)"
+    loaded = {module.split(".")[0] for module in _loaded_after(code)}
+    assert {"onnx": "onnxruntime", "openvino": "openvino"}[to] in loaded
+    unwanted = {"torch", "sklearn", "scipy", "matplotlib", "safetensors", "huggingface_hub", "rich", "jinja2"}
+    assert not loaded & (unwanted | {"openvino_telemetry", "onnx"})
+
+
 def test_training_and_predicting_load_no_torchvision():
-    loaded = _loaded_after("import goingdeeper.api, goingdeeper.cli.train, goingdeeper.cli.use")
+    loaded = _loaded_after("import goingdeeper.api, goingdeeper.cli.train, goingdeeper.prediction.predictor")
     assert "torch" in loaded
     assert not loaded & {"torchvision", "torchmetrics", "timm", "lightning"}
 

@@ -1,6 +1,7 @@
 import json
 import re
 import shutil
+import sys
 import threading
 
 import pytest
@@ -9,6 +10,7 @@ from PIL import Image
 
 from goingdeeper.runs.folder import RunFolder
 from goingdeeper.runs.listing import locked
+from goingdeeper.runs.stored import sealed
 
 
 def answer(said, status=0):
@@ -473,3 +475,105 @@ def test_none_of_these_is_chosen_and_used(deeper, run, pets):
     assert "none_of_these" not in answer(deeper("predict", run, pets, "--json"))["predictions"][0]
     assert "threshold" in deeper("predict", run, pets, "--threshold", 2).refusal(2)
     assert "next:" not in deeper("evaluate", run, pets, "--none-of-these", 20, "--protocol", "10crop").out
+
+
+@pytest.fixture
+def exported(deeper, copy):
+    """A run to damage, with its export."""
+    assert deeper("export", copy, "--to", "onnx").status == 0
+    return copy / "export" / "onnx"
+
+
+def recommend(run, export):
+    """As `deeper bench` writes it."""
+    config = json.loads((run / "model/config.json").read_text("utf-8"))
+    config["recommended"] = {"runtime": "onnxruntime", "threads": 1, "export": export}
+    (run / "model/config.json").write_bytes(sealed(config))
+
+
+def test_predict_from_an_export(deeper, run, exported, broken, pets):
+    """The run's words and JSON; what cannot be read is left out, too."""
+    assert deeper("predict", exported, pets).out == deeper("predict", run, pets).out
+    theirs = answer(deeper("predict", run, pets, "--top", 5, "--json"))["predictions"]
+    for mine, own in zip(
+        answer(deeper("predict", exported, pets, "--top", 5, "--json"))["predictions"], theirs, strict=True
+    ):
+        assert [one["class"] for one in mine["top"]] == [one["class"] for one in own["top"]]
+        probabilities = [[one["probability"] for one in top] for top in (mine["top"], own["top"])]
+        assert probabilities[0] == pytest.approx(probabilities[1], abs=1e-5)
+    said = deeper("predict", exported, broken / "good.png", broken / "cut.png", broken / "page.jpg")
+    assert said.status == 3 and said.out.count("\n") == 1
+    assert said.err.endswith("deeper: 2 of 3 images could not be read\n")
+
+
+def test_predict_uses_the_export_that_is_recommended(deeper, copy, exported, pets, monkeypatch):
+    image = pets / "cat/00.png"
+    plain = deeper("predict", copy, image)
+    recommend(copy, "export/onnx")
+    with monkeypatch.context() as patch:  # the weights themselves are not read
+        (copy / "model/model.safetensors").rename(copy / "aside")
+        assert deeper("predict", copy, image) == plain
+        (copy / "aside").rename(copy / "model/model.safetensors")
+        patch.setitem(sys.modules, "onnxruntime", None)
+        said = deeper("predict", copy, image)
+    assert (said.status, said.out) == (0, plain.out)
+    assert said.err == (
+        "ONNX Runtime is not installed: pip install 'goingdeeper[onnx]'; the run itself answers\n"
+    )
+    shutil.rmtree(exported)
+    said = deeper("predict", copy, image)
+    assert said.out == plain.out
+    assert "export/onnx, which is recommended, is no export; the run itself answers" in said.err
+
+
+def alter(folder, edit):
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    edit(config)
+    (folder / "config.json").write_bytes(sealed(config))
+
+
+def model_file(content):
+    return lambda folder: (folder / "model.onnx").write_bytes(content)
+
+
+BAD_EXPORTS = {
+    "altered": (model_file(b"x" * 10**7), 6, "model.onnx was altered"),
+    "cut short": (model_file(b"x"), 3, "model.onnx is cut short: 1 of"),
+    "gone": (lambda folder: (folder / "model.onnx").unlink(), 2, "has no model.onnx; restore it or export"),
+    "unfinished": (lambda folder: (folder / "config.json").unlink(), 2, "is no finished export"),
+    "another schema": (lambda folder: alter(folder, lambda config: config.update(schema=9)), 3, "(schema 1)"),
+    "other logits": (
+        lambda folder: alter(folder, lambda config: config["golden"]["logits"].__setitem__(0, 9.0)),
+        6, "does not prove itself",
+    ),
+    "another runtime": (
+        lambda folder: alter(folder, lambda config: config.update(runtime="abacus")),
+        3, "no runtime 'abacus'",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BAD_EXPORTS)
+def test_exports_that_cannot_be_used(deeper, exported, pets, case):
+    damage, status, part = BAD_EXPORTS[case]
+    damage(exported)
+    assert part in deeper("predict", exported, pets / "cat/00.png").refusal(status)
+
+
+def test_an_export_without_its_runtime(deeper, exported, pets, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    line = deeper("predict", exported, pets / "cat/00.png").refusal(4)
+    assert "pip install 'goingdeeper[onnx]'" in line
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("evaluate", "EXPORT"),
+        ("features", "EXPORT", "PETS", "-o", "f.npz"),
+        ("export", "EXPORT", "--to", "onnx"),
+    ],
+)
+def test_other_verbs_want_the_run(deeper, exported, pets, here, words):
+    said = deeper(*({"EXPORT": exported, "PETS": pets}.get(word, word) for word in words))
+    assert "is an export, which predicts and no more; name the run that it was made from" in said.refusal(2)

@@ -24,7 +24,9 @@ from goingdeeper.errors import DataError, GoingDeeperError, shown
 def predict_command(
     run: str, images: tuple[str, ...], top: int, threshold: float | None, as_json: bool
 ) -> None:
-    """Name the likeliest classes of IMAGES with a trained RUN, or a model: a folder, or hf:owner/name.
+    """Name the likeliest classes of IMAGES with a trained RUN, a model, or what `deeper export` wrote: a
+    folder, or hf:owner/name. An export answers without loading torch, and so does a run for which `deeper
+    bench` recommends one.
 
     Files and folders of images, and all that `deeper train` takes: stores, lists, tar shards, HDF5, Parquet,
     CIFAR's batches, with the images of every split. Labels there are not looked at.

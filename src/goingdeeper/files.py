@@ -57,9 +57,15 @@ def _synced(file: Path) -> Iterator[IO[bytes]]:
 
 
 def make_folder(folder: Path) -> None:
-    """Makes a folder with those above it, if it is not there. Raises ResourceError in /proc and the like."""
+    """Makes a folder with those above it, if it is not there, to outlive a power cut.
+
+    Raises ResourceError in /proc and the like.
+    """
     with writable(folder):
+        new = [one for one in (folder, *folder.parents) if not one.exists()]
         folder.mkdir(parents=True, exist_ok=True)
+        for one in new:
+            sync_folder(one.parent)
 
 
 @contextmanager

@@ -9,9 +9,10 @@ import torch
 
 from goingdeeper import catalogue
 from goingdeeper.data.preprocessing import Preprocessing
+from goingdeeper.deploy.export import export as write_export
 from goingdeeper.nn.build import build
 from goingdeeper.runs.folder import RunFolder
-from goingdeeper.runs.model import save_model
+from goingdeeper.runs.model import load_model, save_model
 from goingdeeper.trace import replace_classes
 from goingdeeper.training.checkpoints import save_checkpoint
 
@@ -28,6 +29,11 @@ def model(seed: int) -> None:
     picture = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)
     facts = {"provenance": {"data": str(seed)}}
     save_model(Path("run/model"), net, net.state_dict(), ("a", "b", "c"), Preprocessing(8), picture, facts)
+
+
+def export() -> None:
+    """The model in run/model, for ONNX Runtime, in run/export/onnx."""
+    write_export(load_model(Path("run/model")), Path("run/export/onnx"), force=True)
 
 
 def tables(value: int) -> None:

@@ -19,6 +19,7 @@ from goingdeeper.errors import RunFolderError
 from goingdeeper.nn.build import build
 from goingdeeper.runs.folder import RunFolder
 from goingdeeper.runs.model import load_model
+from goingdeeper.runtimes.exported import load_export
 from goingdeeper.trace import replace_classes
 from goingdeeper.training.checkpoints import newest_checkpoint
 
@@ -175,6 +176,34 @@ def test_a_model(forker, tmp_path, record_property, weights, state, act):
             assert torch.equal(found.net.get_parameter("fc.weight"), weights[seed])
 
     each_operation(forker, tmp_path, record_property, "model", (2,), "model", act, start, check)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("act", ACTS)
+@pytest.mark.parametrize("there", [False, True])
+def test_an_export(forker, tmp_path, record_property, there, act):
+    """Nothing looks finished that is not: what can be opened proves itself."""
+    start = tmp_path / "state"
+    (start / "run").mkdir(parents=True)
+    with contextlib.chdir(start):
+        SAVES.model(1)
+        if there:
+            SAVES.export()
+        SAVES.model(2)
+    config = json.loads((start / "run" / "model" / "config.json").read_text())
+    newest = config["weights"]["sha256"]
+
+    def check(here: Path, done: bool) -> None:
+        place = here / "run" / "export" / "onnx"
+        try:
+            found = load_export(place, threads=1).config
+        except RunFolderError as problem:
+            assert not there and not done
+            assert not place.exists(), problem
+            return
+        assert found["of"]["weights"] == newest or (there and not done)
+
+    each_operation(forker, tmp_path, record_property, "export", (), "table", act, start, check)
 
 
 @pytest.mark.parametrize("act", ACTS)

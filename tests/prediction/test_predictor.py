@@ -7,6 +7,7 @@ import os
 import re
 import struct
 import tarfile
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from goingdeeper.data.sources import open_source
 from goingdeeper.errors import DataError, StoreError, UsageError
 from goingdeeper.layers import CLASSES, GlobalAvgPool, Linear, Network
 from goingdeeper.nn.build import build
-from goingdeeper.prediction.predictor import Answer, Failure, expand, predict
+from goingdeeper.prediction.predictor import Answer, Failure, Held, expand, predict
 from goingdeeper.runs.model import Model
 
 CUT = b"BM" + struct.pack("<IHHIIiiHHIIiiII", 0, 0, 0, 54, 40, 8, 8, 1, 24, *[0] * 6) + bytes(100)
@@ -295,3 +296,57 @@ def test_a_store_that_has_changed_is_an_error_and_a_damaged_image_a_failure(mode
     shard.write_bytes(data)
     with pytest.raises(StoreError, match=r"shard-00000\.tar is damaged at train/blue/0\.png"):
         list(predict(model, expand([str(sources / "store")])))
+
+
+class Reddest:
+    """What answers without torch: the mean colour; `before` is called before each answer."""
+
+    classes = tuple(COLOURS)
+
+    def __init__(self, before=lambda: None):
+        self.before = before
+
+    def fit(self, pixels):
+        return pixels
+
+    def logits(self, fitted):
+        self.before()
+        return np.stack([image.mean((0, 1)) / 255 for image in fitted]).astype(np.float32)
+
+
+def test_whatever_gives_logits_answers():
+    (answer,) = predict(Reddest(), [plain("green")], top=2)
+    assert [name for name, _ in answer.top] == ["green", "red"]
+    likely = np.exp([1, 0]) / (np.exp(1) + 2)
+    assert [p for _, p in answer.top] == pytest.approx(likely, rel=1e-6)
+
+
+def test_images_are_read_while_those_before_are_answered():
+    read = threading.Event()
+
+    def waiting():
+        assert read.wait(20), "the second batch was not read"
+
+    def last():
+        read.set()
+        return plain("blue")
+
+    images = [Held(f"{n}", lambda: plain("red")) for n in range(63)]
+    answers = list(predict(Reddest(waiting), [*images, Held("63", last)]))
+    assert [answer.path for answer in answers] == [f"{n}" for n in range(64)]
+    assert best(answers) == ["red"] * 63 + ["blue"]
+
+
+def test_nothing_goes_on_once_nobody_asks_for_answers():
+    before = threading.active_count()
+    answers = predict(Reddest(), [Held(f"{n}", lambda: plain("red")) for n in range(500)])
+    next(answers)
+    answers.close()
+    assert threading.active_count() == before
+
+
+def test_one_pil_image_given_twice_is_read_by_one_thread_at_a_time(model, tmp_path):
+    """Pillow reads an opened file when its pixels are asked for."""
+    file = stored(tmp_path, "a.png", "blue", 600)
+    with Image.open(file) as image:
+        assert best(predict(model, [image] * 40)) == ["blue"] * 40

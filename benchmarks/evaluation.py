@@ -15,7 +15,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from side_by_side import compare, show
 
 import goingdeeper as gd
 from goingdeeper.data.decode import Pixels, centre, decode, fit
@@ -26,6 +25,7 @@ from goingdeeper.evaluation.predict import parts
 from goingdeeper.evaluation.protocols import PROTOCOLS
 from goingdeeper.nn.build import Net
 from goingdeeper.nn.heap import kept_heap
+from goingdeeper.timing.side_by_side import compare, show
 
 BARE = "bare forward passes"
 

@@ -22,7 +22,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from side_by_side import compare, show
 
 from goingdeeper.data.batches import training_batches
 from goingdeeper.data.crops import most
@@ -32,6 +31,7 @@ from goingdeeper.data.sources import open_source
 from goingdeeper.data.store import Form, prepare
 from goingdeeper.nn.heap import kept_heap
 from goingdeeper.recipes.images import AreaCrop, Augmentation
+from goingdeeper.timing.side_by_side import compare, show
 
 SIZE, BATCH = 224, 50
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

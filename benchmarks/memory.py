@@ -20,11 +20,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from side_by_side import compare, machine
 from torch.nn import functional as F
 
 import goingdeeper as gd
 from goingdeeper.nn.prepare import prepare
+from goingdeeper.timing.side_by_side import compare, machine
 
 PLAIN = {"plain": torch.contiguous_format, "plain, channels-last": torch.channels_last}
 
@@ -116,9 +116,10 @@ def main() -> None:
         line = f"  {label:<22}{peak / 2**30:6.2f} GB {ratio:7.3f}x"
         if variant in times:
             found = times[variant]
-            low, high = (1 / bound for bound in reversed(found.ratio_95))
-            row |= {"seconds": found.seconds, "time_ratio": 1 / found.ratio, "time_ratio_95": (low, high)}
-            line += f"{found.seconds:7.2f} s {1 / found.ratio:6.2f}x  ({low:.2f} to {high:.2f})"
+            low, high = 1 / found.ratio.high, 1 / found.ratio.low
+            middle = 1 / found.ratio.value
+            row |= {"seconds": found.seconds, "time_ratio": middle, "time_ratio_95": (low, high)}
+            line += f"{found.seconds:7.2f} s {middle:6.2f}x  ({low:.2f} to {high:.2f})"
         print(line)
         rows.append(row)
     print(json.dumps({"title": title, "machine": machine(), "rows": rows}))

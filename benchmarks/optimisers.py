@@ -11,12 +11,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import torch
-from side_by_side import compare, show
 
 import goingdeeper as gd
 from goingdeeper.recipes import SCRATCH
 from goingdeeper.recipes.optimisers import LAMB, SGD, Adam, CaffeSGD, Optimiser, RMSProp, Rule
 from goingdeeper.recipes.schedules import Now
+from goingdeeper.timing.side_by_side import compare, show
 from goingdeeper.training.optimisers import bound_norms, optimiser, set_rates
 
 NETWORKS = ["cifar-resnet-20-a", "resnet-50", "inception-v3"]

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from side_by_side import compare, show
 from startup import EXPORTING, FORMATS, NETWORKS
 
 import goingdeeper as gd
 from goingdeeper.nn.heap import kept_heap
+from goingdeeper.timing.side_by_side import compare, show
 
 IMAGES = 96
 

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from side_by_side import compare, show
+
+from goingdeeper.timing.side_by_side import compare, show
 
 NETWORKS = ("resnet-18-b", "resnet-50", "googlenet")
 FORMATS = ("onnx", "openvino")

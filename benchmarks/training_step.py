@@ -8,21 +8,23 @@ own, since how memory is kept is part of what is compared. Ratios are to channel
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 
 import torch
-from side_by_side import Worker, compare, serve, show
 from torch import nn
 from torch.nn import functional as F
 
 import goingdeeper as gd
 from goingdeeper.data.batches import Batch
 from goingdeeper.data.preprocessing import Preprocessing
+from goingdeeper.errors import ResourceError
 from goingdeeper.layers import Network
 from goingdeeper.nn.heap import kept_heap
 from goingdeeper.recipes import SCRATCH
+from goingdeeper.timing.side_by_side import compare_blocks, show
+from goingdeeper.timing.workers import start
 from goingdeeper.training.job import Job
 from goingdeeper.training.loop import Trainer
 
@@ -32,6 +34,10 @@ CASES = [
     ("resnet-18-b", 224, 32),
     ("googlenet", 224, 16),
 ]
+
+
+HELD = ExitStack()
+"""What lasts as long as the process."""
 
 
 def ours(network: Network, batch: int) -> Callable[[], object]:
@@ -78,9 +84,20 @@ def plain(network: Network, batch: int, memory: torch.memory_format, compiled: b
     return step
 
 
-def candidate(name: str, network: Network, batch: int) -> Callable[[], object]:
+def candidate(name: str, number: int) -> Callable[[], None]:
+    """A step that answers nothing, in a process of its own."""
+    step = step_of(name, *case(number))
+
+    def call() -> None:
+        step()
+
+    return call
+
+
+def step_of(name: str, network: Network, batch: int) -> Callable[[], object]:
     match name:
         case "goingdeeper":
+            HELD.enter_context(kept_heap("cpu"))
             return ours(network, batch)
         case "eager, channels-last":
             return plain(network, batch, torch.channels_last, False)
@@ -97,23 +114,19 @@ def main() -> None:
         "--patience", type=float, default=300, help="seconds to wait for a candidate's first step"
     )
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--worker", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.worker:
-        network, batch = case(int(options.worker[0]))
-        with kept_heap("cpu" if options.worker[1] == "goingdeeper" else "any"):
-            serve(candidate(options.worker[1], network, batch))
-        return
     names = ["goingdeeper", "eager, channels-last", "eager", *["compiled, channels-last"] * options.compile]
     for number, (name, size, batch) in enumerate(CASES):
         workers = {}
         for peer in names:
             try:
-                command = [sys.executable, __file__, "--worker", str(number), peer]
-                workers[peer] = Worker(command, options.patience)
-            except TimeoutError as problem:
+                workers[peer] = start(
+                    peer, candidate, (peer, number), torch.get_num_threads(), options.patience
+                )
+            except ResourceError as problem:
                 print(f"{name}, {peer}: {problem}")
-        rows = compare(workers, "eager, channels-last", rounds=options.rounds)
+        blocks = {peer: worker.block for peer, worker in workers.items()}
+        rows = compare_blocks(blocks, "eager, channels-last", rounds=options.rounds)
         show(f"training step, {name} at {size}x{size}, batch {batch}", rows, batch, "images")
         for worker in workers.values():
             worker.stop()

@@ -17,7 +17,7 @@ ROOMS = [
     "version", "errors", "files", "stopping", "layers", "shapes", "trace", "stages", "notation", "edits",
     "catalogue", "names", "published", "costs", "tables", "drawings", "comparisons", "recipes",
     "nn", "data", "runs", "weights", "evaluation", "training", "runtimes", "deploy", "prediction",
-    "reports", "checks", "opened", "api", "__init__", "cli", "__main__",
+    "reports", "checks", "timing", "opened", "api", "__init__", "cli", "__main__",
 ]  # fmt: skip
 TORCH_FREE = ROOMS[: ROOMS.index("nn")]
 # A network displays itself in a notebook, and a run is scored, by what stands below; the imports are late.

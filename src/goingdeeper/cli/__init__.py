@@ -33,6 +33,7 @@ VERBS = {
     "features": ("features", "Write what a trained run knows of images as vectors."),
     "runs": ("use", "List what has been trained, with scores."),
     "compare": ("compare", "Say whether the difference between two runs is real."),
+    "bench": ("bench", "Say how fast a network answers here, and which runtime to take."),
     "export": ("export", "Give a model away: other libraries' names, or the Hub."),
 }
 

@@ -99,6 +99,10 @@ class Watch(Events):
         left = f"  {duration(spent / made * (total - done))} left" if made and spent > 5 else ""
         self._count("scoring images", done, total, left)
 
+    def measuring(self, done: int, total: int) -> None:
+        """Candidates loaded, and blocks measured."""
+        self._count("measuring", done, total)
+
     def _count(self, what: str, done: int, total: int, left: str = "") -> None:
         facts = f"{done:,} of {total:,}{left}"
         if done == total:

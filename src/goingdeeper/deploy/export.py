@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from goingdeeper.data.decode import centre, decode, png
 from goingdeeper.deploy.form import Deployed, Form, form_of
+from goingdeeper.deploy.lrn import with_fast_lrn
 from goingdeeper.deploy.onnx_graph import onnx_model
 from goingdeeper.deploy.readme import readme
 from goingdeeper.deploy.rewrite import ALL, Rewrite
@@ -160,7 +161,7 @@ def onnx_of(form: Form, facts: Mapping[str, str]) -> onnx.ModelProto:
 
 def _onnx(form: Form, facts: Mapping[str, str], place: Path) -> list[Path]:
     file = place / "model.onnx"
-    file.write_bytes(onnx_of(form, facts).SerializeToString())
+    file.write_bytes(with_fast_lrn(onnx_of(form, facts)).SerializeToString())
     return [file]
 
 

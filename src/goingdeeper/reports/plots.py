@@ -15,7 +15,7 @@ from markupsafe import Markup, escape
 
 
 @contextmanager
-def _no_advice() -> Iterator[None]:
+def no_advice() -> Iterator[None]:
     """Keeps matplotlib's log lines on unwritable homes and font caches from people's terminals."""
     logger = logging.getLogger("matplotlib")
     level = logger.level
@@ -26,7 +26,7 @@ def _no_advice() -> Iterator[None]:
         logger.setLevel(level)
 
 
-with _no_advice():
+with no_advice():
     import matplotlib
     from matplotlib.axes import Axes
     from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -155,7 +155,7 @@ def curves(metrics: Sequence[Mapping[str, float]], best: int | None) -> list[Plo
 
 def draw(plot: Plot) -> Markup:
     """The figure as an SVG element for the body of an HTML page; the same plot gives the same bytes."""
-    with _no_advice(), matplotlib.rc_context():
+    with no_advice(), matplotlib.rc_context():
         matplotlib.rcdefaults()  # whatever the reader's own matplotlibrc says
         matplotlib.rcParams.update(STYLE | {"svg.hashsalt": f"goingdeeper-{plot.name}"})
         figure = Figure(figsize=(WIDTH / 72, HEIGHT / 72))

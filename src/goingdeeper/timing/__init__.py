@@ -1,0 +1,1 @@
+"""How fast a network answers, beside others, measured so that the figures can be trusted."""

@@ -1,0 +1,177 @@
+"""A network as it is deployed here, beside the ways in which it would be run without Going Deeper."""
+
+from __future__ import annotations
+
+import platform
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goingdeeper.costs.counts import cost
+from goingdeeper.deploy.export import PARITY, WRITERS, own_logits
+from goingdeeper.deploy.form import form_of
+from goingdeeper.errors import GoingDeeperError
+from goingdeeper.runs.model import Model
+from goingdeeper.timing.candidates import PACKAGES, RUNTIMES, Candidate, open_candidate
+from goingdeeper.timing.case import noise, write_case, write_plain_graph
+from goingdeeper.timing.floor import Peak, measured_peak
+from goingdeeper.timing.rows import Bench, Row, Wrong, error_of, rows_of
+from goingdeeper.timing.side_by_side import in_turn, processor
+from goingdeeper.timing.wishes import Wishes, announced, missing, planned
+from goingdeeper.timing.workers import Worker, start
+
+Tell = Callable[[int, int], object]
+Note = Callable[[str], object]
+
+
+def silent(*said: object) -> None:
+    """Where nobody listens."""
+
+
+def bench(model: Model, wishes: Wishes, *, note: Note = silent, tell: Tell = silent) -> Bench:
+    """Measures a model's ways to be run, and those without Going Deeper; Ctrl-C ends it with what there is.
+
+    Every candidate is a process of its own. They take turns (A B .. B A) at blocks of `seconds`, after ten
+    calls to warm up. One whose logits differ from the original's by more than `PARITY` is not measured.
+    wishes: as `checked` returns them. note: takes what is to be said beforehand. tell: so much is done.
+    Raises KeyboardInterrupt where nothing is measured yet.
+    """
+    pixels = noise(model, max(wishes.batches))
+    network = model.net.description
+    with tempfile.TemporaryDirectory(prefix="goingdeeper-") as name:
+        folder = Path(name)
+        write_case(folder, model, pixels)
+        subject = Subject(
+            network.name, cost(network).macs, own_logits(model, pixels), PARITY, _Files(folder, model).given
+        )
+        return measured(subject, wishes, folder, note, tell)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is measured. logits: right ones, of as many images as the largest batch has.
+
+    limit: of a logit's difference, relative to its image's largest. given: adds its file to a candidate.
+    """
+
+    name: str
+    macs: int
+    logits: NDArray[np.float32]
+    limit: float
+    given: Callable[[Candidate], Candidate]
+
+
+def measured(subject: Subject, wishes: Wishes, folder: Path, note: Note, tell: Tell) -> Bench:
+    """As `bench`, of what was written into the folder: `pixels.npy` at least."""
+    plans = {batch: planned(wishes, batch) for batch in wishes.batches}
+    steps = _Steps(tell, 1 + sum(1 + len(plan) * (1 + wishes.rounds) for plan in plans.values()))
+    rows: list[Row] = []
+    wrong: list[Wrong] = []
+    skipped = [problem for name in wishes.runtimes if (problem := missing(name))]
+    failed: GoingDeeperError | None = None
+    rounds, interrupted = wishes.rounds, False
+    note(announced(wishes, plans, subject.macs))
+    peak = measured_peak(wishes.threads)
+    steps.one()
+    for batch, plan in plans.items():
+        expected = subject.logits[:batch]
+        workers: dict[Candidate, Worker] = {}
+        times: dict[Candidate, list[Sequence[float]]] = {}
+        try:
+            for one in plan:
+                try:
+                    one = subject.given(one)
+                    workers[one] = start(one.name, open_candidate, (one, folder), wishes.threads)
+                except GoingDeeperError as problem:
+                    skipped.append(f"{one.name}, batch {batch}: {problem}")
+                    if one.runtime in wishes.named or not one.ours:
+                        failed = failed or problem
+                else:
+                    error = error_of(workers[one].answer, expected)
+                    if error <= subject.limit:
+                        times[one] = []
+                    else:
+                        wrong.append(Wrong(one, error))
+                        workers.pop(one).stop()
+                steps.one()
+            blocks = {one: workers[one].block for one in times}
+            in_turn(blocks, wishes.rounds, wishes.seconds, times, steps.one)
+        except KeyboardInterrupt:
+            interrupted = True
+        finally:
+            for worker in workers.values():
+                worker.stop()
+        whole = min(map(len, times.values()), default=0)
+        if whole:
+            rounds = min(rounds, whole)
+            rows += rows_of({one: taken[:whole] for one, taken in times.items()}, workers, expected)
+        if interrupted:
+            break
+        # Again, as a peak that something else took a part of would flatter the rows.
+        peak = max(peak, measured_peak(wishes.threads), key=lambda one: one.flops)
+        steps.one()
+    if interrupted and not rows:
+        raise KeyboardInterrupt
+    return Bench(
+        subject.name, subject.macs, _machine(wishes.threads, peak), peak, rounds, wishes.seconds,
+        tuple(rows), tuple(wrong), tuple(dict.fromkeys(skipped)), failed, interrupted,
+    )  # fmt: skip
+
+
+@dataclass
+class _Steps:
+    """Tells how much is done."""
+
+    tell: Tell
+    total: int
+    done: int = 0
+
+    def one(self) -> None:
+        self.done += 1
+        self.tell(self.done, self.total)
+
+
+class _Files:
+    """The models that runtimes open, each written when the first asks for it."""
+
+    def __init__(self, folder: Path, model: Model) -> None:
+        self.folder, self.model = folder, model
+        self.written: dict[Path, Path] = {}
+
+    def given(self, one: Candidate) -> Candidate:
+        kind = RUNTIMES.get(one.runtime) if one.ours else one.runtime if one.runtime in PACKAGES else None
+        if kind is None:
+            return one
+        place = self.folder / ("ours" if one.ours else "rivals") / kind
+        if place not in self.written:
+            place.mkdir(parents=True)
+            self.written[place] = self._write(one, kind, place)
+        return replace(one, model=self.written[place])
+
+    def _write(self, one: Candidate, kind: str, place: Path) -> Path:
+        if not one.ours:
+            write_plain_graph(place / "model.onnx", self.model)
+            return place / "model.onnx"
+        net = self.model.net
+        form = form_of(net.description, net.state_dict(), self.model.preprocessing)
+        return WRITERS[kind](form, {}, place)[0]
+
+
+def _machine(threads: int, peak: Peak) -> dict[str, Any]:
+    versions = {}
+    for package in ("goingdeeper", "torch", "onnxruntime", "openvino"):
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return {
+        "processor": processor(), "threads": threads, "system": platform.platform(),
+        "python": platform.python_version(), "versions": versions,
+        "peak_gflops": peak.flops / 1e9, "peak_of": peak.of,
+    }  # fmt: skip

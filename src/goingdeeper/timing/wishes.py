@@ -1,0 +1,113 @@
+"""What is to be measured, checked before anything takes time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from typing import get_args
+
+from goingdeeper.errors import MissingExtra, unknown
+from goingdeeper.runtimes.runner import Goal, processors
+from goingdeeper.timing.candidates import (
+    AGAINST,
+    COMPILED,
+    EAGER,
+    EXTRAS,
+    OURS,
+    PACKAGES,
+    RUNTIMES,
+    Candidate,
+)
+from goingdeeper.timing.side_by_side import WARM_UP
+from goingdeeper.timing.workers import LONGEST
+
+USUAL_FLOPS = 40e9
+"""What a thread of a present-day processor computes a second, for an estimate beforehand."""
+
+GOALS: tuple[Goal, ...] = get_args(Goal)
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What is to be measured. named: runtimes that were asked for by name, which must not be missing."""
+
+    runtimes: tuple[str, ...] = tuple(RUNTIMES)
+    precisions: tuple[str, ...] = ("float32",)
+    batches: tuple[int, ...] = (1, 32)
+    against: tuple[str, ...] = ("eager",)
+    named: frozenset[str] = frozenset()
+    threads: int = 0
+    rounds: int = 3
+    seconds: float = 0.5
+
+
+def checked(wishes: Wishes) -> Wishes:
+    """With threads set. Raises UsageError for names that are none, MissingExtra for what was asked for."""
+    for name in wishes.runtimes:
+        if name not in RUNTIMES:
+            raise unknown("runtime", name, RUNTIMES, f"there are {', '.join(RUNTIMES)}")
+    for name in wishes.against:
+        if name not in AGAINST:
+            raise unknown("rival", name, AGAINST, f"there are {', '.join(AGAINST)}")
+    for name in wishes.precisions:
+        if name != "float32":
+            raise unknown("precision", name, ("float32",), "there is float32")
+    for name in {*wishes.against, *wishes.named}:
+        problem = missing(name)
+        if problem:
+            raise MissingExtra(problem)
+    return replace(wishes, threads=wishes.threads or processors())
+
+
+def planned(wishes: Wishes, batch: int) -> list[Candidate]:
+    """The candidates at a batch, ours first. A batch that threads can share is also tried in parts."""
+
+    def each(what: str, runtime: str, precision: str = "float32") -> list[Candidate]:
+        streams = runtime in PACKAGES and wishes.threads > 1 and batch > 1 and batch % wishes.threads == 0
+        goals = GOALS if streams else GOALS[:1]
+        return [Candidate(what, runtime, precision, batch, goal, wishes.threads) for goal in goals]
+
+    ours = [
+        one
+        for runtime in wishes.runtimes
+        if not missing(runtime)
+        for precision in wishes.precisions
+        for one in each(OURS, runtime, precision)
+    ]
+    rivals = [
+        one
+        for rival in wishes.against
+        for what in AGAINST[rival]
+        for one in each(what, EAGER if rival == "eager" else rival)
+    ]
+    return ours + rivals
+
+
+def estimate(wishes: Wishes, macs: int) -> float:
+    """Seconds that it takes, roughly: blocks, warming up, and loading, of which compiling is the most."""
+    total = 8.0 * (1 + len(wishes.batches))  # the peak, before and after
+    total += 60 if "torch" in wishes.runtimes else 0
+    for batch in wishes.batches:
+        for one in planned(wishes, batch):
+            call = 2 * macs * batch / (wishes.threads * USUAL_FLOPS)
+            warm = min(WARM_UP * call, max(LONGEST, 4 * call))
+            load = 60 if one.runtime == COMPILED else 4
+            total += load + warm + wishes.rounds * max(wishes.seconds, call)
+    return total
+
+
+def announced(wishes: Wishes, plans: Mapping[int, Sequence[Candidate]], macs: int) -> str:
+    minutes = estimate(wishes, macs) / 60
+    about = f"about {minutes:.0f} min" if minutes >= 1.5 else f"about {60 * minutes:.0f} s"
+    counts = " and ".join(f"{len(plan)} at batch {batch}" for batch, plan in plans.items())
+    blocks = f"{wishes.rounds} block{'' if wishes.rounds == 1 else 's'} of {wishes.seconds:g} s"
+    return f"{about}: candidates {counts}, {blocks} each, and loading"
+
+
+def missing(name: str) -> str:
+    """What to say where a runtime's packages are not all there."""
+    for package in PACKAGES.get(name, ()):
+        if find_spec(package) is None:
+            return f"{name} needs {package}: pip install 'goingdeeper[{EXTRAS[name]}]'"
+    return ""

@@ -1,0 +1,151 @@
+"""`deeper bench` on tiny networks: table, document, picture, what a run keeps, refusals."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from goingdeeper import catalogue
+from goingdeeper.data.preprocessing import Preprocessing
+from goingdeeper.deploy.export import export
+from goingdeeper.nn.build import build
+from goingdeeper.runs.model import load_model, save_model
+from goingdeeper.timing import bench, floor
+
+SHORT = ("--seconds", "0.02", "--rounds", "1", "--threads", "1", "--batch", "1")
+
+
+@pytest.fixture(autouse=True)
+def quick_peak(monkeypatch):
+    """The machine's peak by a smaller product."""
+    monkeypatch.setattr(floor, "SECONDS", 0.01)
+    monkeypatch.setattr(floor, "BLOCKS", 1)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("bench") / "model"
+    net = build(catalogue.network("cifar-resnet-20-a")).eval()
+    picture = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
+    classes = tuple(f"class {n}" for n in range(10))
+    save_model(folder, net, net.state_dict(), classes, Preprocessing(32), picture, {})
+    return folder
+
+
+@pytest.mark.slow
+def test_a_run_is_measured_and_keeps_what_is_recommended(deeper, model, tmp_path):
+    run = tmp_path / "a run"
+    shutil.copytree(model, run)
+    words = ("--runtime", "openvino", "--against", "onnxruntime", "-o", tmp_path / "bars.svg")
+    said = deeper("bench", run, *words, *SHORT)
+    assert said.status == 0, said
+    assert max(map(len, said.out.splitlines()[:-1])) <= 80
+    assert "recommended: openvino for latency: " in said.out
+    assert said.out.splitlines()[-1] == f"next:  deeper export '{run}' --to openvino"
+    assert said.err.startswith("about ") and "candidates 2 at batch 1, 1 block of 0.02 s" in said.err
+    assert (tmp_path / "bars.svg").read_bytes().startswith(b"<?xml")
+    assert load_model(run).config["recommended"] == {
+        "runtime": "openvino", "precision": "float32", "goal": "latency", "threads": 1, "batch": 1,
+        "export": "export/openvino",
+    }  # fmt: skip
+    assert {file.name for file in run.iterdir()} == {file.name for file in model.iterdir()}
+
+
+@pytest.mark.slow
+def test_a_network_by_its_id_as_a_document(deeper, here):
+    said = deeper("bench", "cifar-resnet-20-a", "--runtime", "onnxruntime", "--json", *SHORT)
+    assert said.status == 0, said
+    found = json.loads(said.out)
+    assert found["schema"] == 1 and found["network"] == "cifar-resnet-20-a" and not found["interrupted"]
+    names = [(row["what"], row["runtime"]) for row in found["rows"]]
+    assert names == [("goingdeeper", "onnxruntime"), *names[1:]]
+    assert sorted(names[1:]) == [("eager", "eager"), ("eager channels-last", "eager")]
+    for row in found["rows"]:
+        assert row["relative_error"] < 1e-4 and row["images_per_second"] > 0
+        assert 0 < row["latency_ms_p50"] <= row["latency_ms_p90"]
+        assert set(row["ratio_to"]) == {"eager", "eager channels-last"}
+        assert row["memory_bytes"] > 2**20 and 0 < row["percent_of_floor"]
+    assert found["recommended"]["runtime"] == "onnxruntime" and not found["recommended"]["kept"]
+    assert not list(here.iterdir())
+
+
+@pytest.mark.slow
+def test_one_that_computes_something_else_is_refused(deeper, model, tmp_path, monkeypatch):
+    run = tmp_path / "run"
+    shutil.copytree(model, run)
+    right = bench.own_logits
+    monkeypatch.setattr(bench, "own_logits", lambda model, pixels: right(model, pixels) * np.float32(1.001))
+    before = (run / "config.json").read_bytes()
+    said = deeper("bench", run, "--runtime", "onnxruntime", "--against", "onnxruntime", *SHORT)
+    assert said.status == 6 and said.out == ""
+    assert "WRONG onnxruntime, batch 1: logits differ by 1.0e-03 of the largest; refused" in said.err
+    assert "WRONG onnxruntime on the network as published, batch 1" in said.err
+    assert "deeper: 2 of the candidates do not compute what the network does" in said.err
+    assert (run / "config.json").read_bytes() == before
+
+
+@pytest.mark.slow
+def test_ctrl_c_shows_what_is_measured(model, tmp_path, environment):
+    run = tmp_path / "run"
+    shutil.copytree(model, run)
+    before = (run / "config.json").read_bytes()
+    words = ["bench", str(run), "--runtime", "onnxruntime", "--against", "onnxruntime", "--batch", "1"]
+    code = "from goingdeeper.timing import floor; floor.SECONDS, floor.BLOCKS = 0.01, 1\n"
+    code += "from goingdeeper.cli import watch, program; watch.PLAIN_SECONDS = 0\nprogram()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *words, "--rounds", "99999", "--seconds", "0.01"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
+    )  # fmt: skip
+    while "measuring: 9 of" not in (line := process.stderr.readline()):
+        assert line, process.wait()
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "onnxruntime" in out and "recommended: onnxruntime for latency" in out
+    assert "deeper: interrupted after" in err and "Traceback" not in err
+    assert (run / "config.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "message"),
+    [
+        (("resnet-51",), 2, "unknown network 'resnet-51'; did you mean"),
+        (("runs/nothing",), 2, "there is no run folder runs/nothing"),
+        (("resnet-50", "--runtime", "openvine"), 2, "unknown runtime 'openvine'; did you mean openvino?"),
+        (("resnet-50", "--runtime", ","), 2, "--runtime names nothing"),
+        (("resnet-50", "--against", "tensorrt"), 2, "unknown rival 'tensorrt'; "),
+        (("resnet-50", "--precision", "fp8"), 2, "unknown precision 'fp8'"),
+        (("resnet-50", "--batch", "1,x"), 2, "--batch 1,x: whole numbers from 1 on"),
+        (("resnet-50", "--batch", "0"), 2, "--batch 0: whole numbers from 1 on"),
+        (("resnet-50", "-o", "bars.gif"), 2, "-o bars.gif: give a .png, .svg or .pdf"),
+        (("resnet-50", "-o", "nowhere/bars.png"), 2, "-o nowhere/bars.png: give a .png, .svg or .pdf"),
+    ],
+)
+def test_refusals_are_one_line(deeper, here, words, status, message):
+    assert message in deeper("bench", *words).refusal(status)
+    assert not list(here.iterdir())
+
+
+def test_a_missing_extra_that_was_asked_for_is_named(deeper, here, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    line = deeper("bench", "cifar-resnet-20-a", "--runtime", "onnxruntime").refusal(4)
+    assert "onnxruntime needs onnxruntime: pip install 'goingdeeper[onnx]'" in line
+
+
+@pytest.mark.slow
+def test_an_export_is_measured_in_its_own_runtime(deeper, model, tmp_path):
+    export(load_model(model), tmp_path / "onnx", to="onnx")
+    said = deeper("bench", tmp_path / "onnx", "--json", *SHORT)
+    assert said.status == 0, said
+    (row,) = json.loads(said.out)["rows"]
+    assert (row["what"], row["runtime"], row["ratio_to"]) == ("goingdeeper", "onnxruntime", {})
+    assert row["relative_error"] < 1e-4
+    line = deeper("bench", tmp_path / "onnx", "--against", "eager").refusal(2)
+    assert "is an export, of one runtime and no unrewritten network" in line

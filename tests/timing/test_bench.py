@@ -1,0 +1,137 @@
+"""What is measured of a small network: graphs, logits, refusals."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+
+from goingdeeper.errors import MissingExtra, UsageError
+from goingdeeper.layers import LRN, Network
+from goingdeeper.timing.candidates import Candidate, open_candidate
+from goingdeeper.timing.case import noise, random_model, write_case, write_plain_graph
+from goingdeeper.timing.rows import rows_of
+from goingdeeper.timing.wishes import Wishes, checked, planned
+from goingdeeper.timing.workers import Worker
+
+
+@pytest.fixture
+def model(small_network):
+    layers = dict(small_network.layers)
+    layers = {"conv": layers["conv"], "norm": LRN(5, 1e-2, 0.75, 1.0), **layers}
+    return random_model(Network("small", layers, heads=small_network.heads, input=(3, 8, 8), classes=7))
+
+
+def test_random_weights_are_as_training_leaves_them(model):
+    state = model.net.state_dict()
+    assert not any(name.startswith("heads.") for name in state)
+    for name in ("conv.norm.running_mean", "conv.norm.bias", "side.conv.bias"):
+        assert float(state[name].std()) > 0.01, name
+    assert (
+        0.5 <= float(state["conv.norm.running_var"].min()) < float(state["conv.norm.running_var"].max()) <= 2
+    )
+    again = random_model(model.net.description).net.state_dict()
+    assert all(torch.equal(state[name], again[name]) for name in state)
+    assert model.preprocessing.mean != (0, 0, 0) and model.preprocessing.std != (1, 1, 1)
+
+
+def test_the_rivals_graph_is_the_network_as_published(model, tmp_path):
+    """Batch norm is there, nothing is folded, and it takes normalised floats."""
+    write_plain_graph(tmp_path / "plain.onnx", model)
+    graph = onnx.load(tmp_path / "plain.onnx")
+    onnx.checker.check_model(graph, full_check=True)
+    kinds = [node.op_type for node in graph.graph.node]
+    assert (kinds.count("BatchNormalization"), kinds.count("LRN"), kinds.count("Cast")) == (1, 1, 0)
+    images = np.random.default_rng(0).normal(size=(3, 3, 8, 8)).astype(np.float32)
+    session = onnxruntime.InferenceSession(tmp_path / "plain.onnx", providers=["CPUExecutionProvider"])
+    (found,) = session.run(["logits"], {"images": images})
+    with torch.inference_mode():
+        expected = model.net(torch.from_numpy(images)).numpy()
+    assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize(
+    ("what", "runtime"),
+    [
+        ("goingdeeper", "eager"),
+        ("eager", "eager"),
+        ("eager channels-last", "eager"),
+        ("onnxruntime", "onnxruntime"),
+        ("openvino", "openvino"),
+    ],
+)
+@pytest.mark.parametrize("goal", ["latency", "throughput"])
+def test_every_candidate_gives_the_logits_of_its_images(model, tmp_path, what, runtime, goal):
+    pixels = noise(model, 6)
+    write_case(tmp_path, model, pixels)
+    write_plain_graph(tmp_path / "plain.onnx", model)
+    one = Candidate(what, runtime, "float32", 4, goal, 2, tmp_path / "plain.onnx")
+    threads = torch.get_num_threads()
+    try:
+        found = open_candidate(one, tmp_path)()
+    finally:
+        torch.set_num_threads(threads)
+    floats = (pixels[:4] / 255 - 0.5) / 0.25
+    with torch.inference_mode():
+        expected = model.net(torch.from_numpy(floats.transpose(0, 3, 1, 2)).float()).numpy()
+    assert found.shape == expected.shape
+    assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).max()
+
+
+def test_batches_that_threads_can_share_are_tried_in_parts():
+    wishes = Wishes(runtimes=("eager", "openvino"), against=("eager", "onnxruntime"), threads=2)
+    assert [(one.what, one.runtime, one.goal) for one in planned(wishes, 1)] == [
+        ("goingdeeper", "eager", "latency"), ("goingdeeper", "openvino", "latency"),
+        ("eager", "eager", "latency"), ("eager channels-last", "eager", "latency"),
+        ("onnxruntime", "onnxruntime", "latency"),
+    ]  # fmt: skip
+    parts = [(one.name, one.part) for one in planned(wishes, 6) if one.goal == "throughput"]
+    assert parts == [("openvino", 3), ("onnxruntime", 3)]
+    assert not [one for one in planned(wishes, 3) if one.goal == "throughput"]
+    assert not [one for one in planned(replace(wishes, threads=1), 2) if one.goal == "throughput"]
+
+
+def test_names_that_are_none_and_packages_that_are_missing(monkeypatch):
+    for wishes, message in (
+        (Wishes(runtimes=("openvine",)), "unknown runtime 'openvine'; did you mean openvino"),
+        (Wishes(against=("egaer",)), "unknown rival 'egaer'; did you mean eager"),
+        (Wishes(precisions=("bf16",)), "unknown precision 'bf16'"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            checked(wishes)
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    found = planned(checked(Wishes(threads=1)), 1)
+    assert [one.runtime for one in found if one.ours] == ["eager", "torch", "onnxruntime"]
+    for wishes in (Wishes(against=("openvino",)), Wishes(named=frozenset({"openvino"}))):
+        with pytest.raises(
+            MissingExtra, match=r"openvino needs openvino: pip install 'goingdeeper\[openvino\]'"
+        ):
+            checked(wishes)
+
+
+def test_rows_are_of_hand_made_seconds():
+    """Two ways to share a batch, of which the faster counts; percentiles over all calls."""
+    logits = np.array([[1.0, -2.0], [3.0, 4.0]], np.float32)
+
+    def given(what, goal):
+        one = Candidate(what, "openvino", "float32", 2, goal, 2)
+        return one, Worker(what, None, seconds=1.5, answer=logits + np.float32(4e-5), memory=7)
+
+    workers = dict(
+        given(*which)
+        for which in (("goingdeeper", "latency"), ("goingdeeper", "throughput"), ("openvino", "latency"))
+    )
+    times = dict(zip(workers, [[[4.0, 4.0], [4.0]], [[1.0, 3.0], [2.0]], [[6.0, 10.0], [6.0]]], strict=True))
+    ours, rival = rows_of(times, workers, logits)
+    assert (ours.candidate.goal, rival.candidate.what) == ("throughput", "openvino")
+    assert (ours.images_per_second, rival.images_per_second) == (1.0, 2 / 7)
+    assert (ours.latency_ms_p50, ours.latency_ms_p90) == pytest.approx((2000, 2800))
+    assert (ours.memory, ours.load_seconds) == (7, 1.5)
+    assert ours.error == pytest.approx(2e-5, rel=0.02)
+    assert ours.ratio_to["openvino"].value == 3.5  # of 8 / 2 and 6 / 2
+    assert rival.ratio_to["openvino"].value == 1.0

@@ -1,0 +1,72 @@
+"""What is recommended, and how a run keeps it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+
+from goingdeeper import catalogue
+from goingdeeper.data.preprocessing import Preprocessing
+from goingdeeper.nn.build import build
+from goingdeeper.runs.model import load_model, save_model
+from goingdeeper.timing.recommend import Way, keep, recommended
+
+
+def test_the_fastest_of_ours_for_the_goal(row):
+    rows = [
+        row("openvino", [0.010] * 3), row("onnxruntime", [0.020] * 3),
+        row("openvino", [0.005] * 3, what="openvino"), row("eager", [0.1] * 3, batch=32),
+        row("onnxruntime", [0.16] * 3, batch=32, goal="throughput"),
+        row("openvino", [0.32] * 3, batch=32),
+    ]  # fmt: skip
+    found = recommended(rows, "latency")
+    assert found.way == Way("openvino", "float32", "latency", 2, 1, "export/openvino")
+    assert found.said == (
+        "openvino for latency: 100.0 images/s at batch 1, 0.50 times (0.50 to 0.50) as many as openvino on "
+        "the network as published"
+    )
+    found = recommended(rows, "throughput")  # 320 images a second in eager, 200 by ONNX Runtime
+    assert found.way == Way("eager", "float32", "latency", 2, 32, None)
+    assert found.reason == "320.0 images/s at batch 32, 1.60 times (1.60 to 1.60) as many as onnxruntime"
+    found = recommended(rows[:3] + rows[4:], "throughput")
+    assert found.way == Way("onnxruntime", "float32", "throughput", 2, 16, "export/onnx")
+    found = recommended([row("openvino", [0.1], precision="int8")], "throughput")
+    assert found.way.export == "export/openvino-int8"
+    assert found.said == "openvino int8 for throughput: 10.0 images/s at batch 1"
+    assert recommended([row("openvino", [0.005], what="openvino")], "latency") is None
+
+
+@pytest.fixture
+def model(tmp_path):
+    net = build(catalogue.network("cifar-resnet-20-a")).eval()
+    picture = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
+    classes = tuple(f'{n} "seal": "' for n in range(10))
+    save_model(tmp_path / "model", net, net.state_dict(), classes, Preprocessing(32), picture, {"scores": {}})
+    return tmp_path / "model"
+
+
+def test_a_model_with_it_is_as_whole_as_before(model):
+    before = load_model(model)
+    way = Way("openvino", "float32", "latency", 2, 1, "export/openvino")
+    for threads in (1, 2):  # a second one replaces the first
+        way = Way(**(asdict(way) | {"threads": threads}))
+        keep(way, model)
+        after = load_model(model)  # checks the seal
+        assert after.config.pop("recommended") == asdict(way)
+        assert {**after.config, "seal": 0} == {**before.config, "seal": 0}
+    text = (model / "config.json").read_text()
+    (model / "config.json").write_text(text.replace('"threads": 2', '"threads": 3'))
+    with pytest.raises(Exception, match=r"config\.json was altered"):
+        load_model(model)
+
+
+def test_a_model_of_before_there_were_seals_gets_none(model):
+    file = model / "config.json"
+    config = json.loads(file.read_text())
+    del config["seal"], config["golden"]["sha256"]
+    file.write_text(json.dumps(config))
+    keep(Way("eager", "float32", "latency", 2, 1, None), model)
+    assert load_model(model).config["recommended"]["runtime"] == "eager"

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goingdeeper.errors import DataError, MissingExtra, unknown
+from goingdeeper.runtimes import silent
 
 Goal = Literal["latency", "throughput"]
 """One image as soon as possible, by all threads; or most images in a time, by one thread each."""
@@ -56,8 +57,7 @@ def processors() -> int:
 
 
 def _onnxruntime(model: Path, batch: int, threads: int, goal: Goal) -> Runner:
-    import onnxruntime
-
+    onnxruntime = silent.onnxruntime()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # warnings would go to the terminal
     options.intra_op_num_threads = 1 if goal == "throughput" else threads

@@ -49,6 +49,12 @@ def test_a_file_for_another_library(deeper, model, here):
             "torchvision has no network such as cifar-resnet",
         ),
         (("--names", "cifar", "-o", "w.h5"), 2, "w.h5: for cifar the file ends in .safetensors"),
+        (("--names", "cifar", "--int8"), 2, "--int8 is for --to onnx and --to openvino"),
+        (("--to", "torch", "--int8"), 2, "--int8 is for --to onnx and --to openvino"),
+        (("--to", "onnx", "--limit", "1"), 2, "--limit is for --int8; give it, or leave both out"),
+        (("--names", "cifar", "--auto-exclude"), 2, "--auto-exclude is for --int8"),
+        (("--to", "onnx", "--int8", "--calibrate", "3"), 2, "3 images to calibrate on are too few"),
+        (("--to", "onnx", "--int8"), 2, "model has no images of its own"),
         (("--push", "a/b"), 2, "a/b is no name on the Hub; give hf:owner/name"),
         (("--push", "hf:a/b"), 5, "hf:a/b cannot be given: HF_HUB_OFFLINE forbids the network"),
         (("--push", "hf:a/b@main"), 2, "leave out the revision and the file"),
@@ -81,3 +87,45 @@ def test_to_onnx_beside_the_run(deeper, run, here):
     assert document["gate"] is None and document["parity"] <= 1e-4
     assert {Path(file).name for file in document["files"]} >= {"model.onnx", "config.json"}
     assert all(Path(file).is_file() for file in document["files"])
+
+
+def test_int8_beside_the_run(deeper, run, here):
+    shutil.copytree(run, here / "run")
+    said = deeper("export", "run", "--to", "onnx", "--int8", "--limit", 100)
+    assert said.status == 0, said
+    assert re.match(
+        r"run/export/onnx-int8 · int8 errs on [\d.]+ % of \d validation images, fp32 on [\d.]+ %: "
+        r"[-+][\d.]+ points \(95 %: [-+][\d.]+ to [-+][\d.]+\)\n",
+        said.out,
+    )
+    assert re.search(r"calibrating on \d\d images: the training side of pets, .* seed 0, all\n", said.err)
+    words = ("--to", "onnx", "--int8", "--limit", 100, "--calibrate", 10, "--force", "--json")
+    document = json.loads(deeper("export", "run", *words).out)
+    assert document["gate"].keys() == {
+        "metric", "before", "after", "limit", "passed", "difference", "interval_95", "images",
+    }  # fmt: skip
+    assert (document["gate"]["limit"], document["gate"]["passed"]) == (100.0, True)
+    assert document["calibration"]["images"] == 10 and document["excluded"] == []
+    assert {Path(file).name for file in document["files"]} >= {"model.onnx", "config.json"}
+    answer = json.loads(deeper("predict", "run/export/onnx-int8", "run/model/golden.png", "--json").out)
+    assert len(answer["predictions"]) == 1
+
+
+def test_an_int8_export_that_errs_more_is_status_6(deeper, run, here, monkeypatch):
+    """As of a runtime whose int8 model gives every image no number."""
+    from goingdeeper.deploy import int8
+
+    monkeypatch.setattr(int8, "mistaken", _worse([]))
+    shutil.copytree(run, here / "run")
+    refusal = deeper("export", "run", "--to", "onnx", "--int8").err.splitlines()[-1]
+    assert refusal.startswith("deeper: ") and "over the 0.5 that are allowed; nothing was written" in refusal
+    assert "the layers that hurt most" in refusal and "--auto-exclude" in refusal
+    assert not (here / "run/export").exists()
+
+
+def _worse(asked):
+    def mistaken(runner, samples, progress=None):
+        asked.append(len(asked))
+        return torch.full((len(samples.labels),), asked[-1] > 0).numpy()
+
+    return mistaken

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -19,6 +20,16 @@ from goingdeeper.errors import UsageError, shown
     type=click.Choice(["onnx", "openvino", "torch"]),
     help="Write what another runtime runs.",
 )
+@click.option("--int8", is_flag=True, help="With --to onnx or openvino: quantised, and measured.")
+@click.option(
+    "--limit",
+    type=click.FloatRange(0, 100),
+    metavar="POINTS",
+    help="With --int8: how far the error may grow; 0.5.",
+)
+@click.option("--auto-exclude", is_flag=True, help="With --int8: keep in fp32 what loses most.")
+@click.option("--calibrate", type=int, metavar="N", help="With --int8: by so many images; 300.")
+@click.option("--images", metavar="PLACE", help="With --int8: not those of RUN.")
 @click.option("--force", is_flag=True, help="With --to: replace an older export.")
 @click.option("--names", "library", metavar="LIBRARY", help="Write torchvision's, timm's, keras', ... names.")
 @click.option(
@@ -38,6 +49,11 @@ from goingdeeper.errors import UsageError, shown
 def export_command(
     run: str,
     runtime: str | None,
+    int8: bool,
+    limit: float | None,
+    auto_exclude: bool,
+    calibrate: int | None,
+    images: str | None,
     force: bool,
     library: str | None,
     out: Path | None,
@@ -55,15 +71,27 @@ def export_command(
     a program of some ten lines that uses it; its logits are compared with the model's own first. --to
     openvino is the same for OpenVINO, --to torch for PyTorch, compiled ahead of time for this processor.
 
+    --int8 (RUN/export/onnx-int8) calibrates on training images of RUN and measures the error on its
+    validation images before and after: where it grows by over --limit, nothing is written.
+
     The ending of FILE is its format: .safetensors or .pth, for Keras .h5, for Caffe .caffemodel. Pushing
     needs `hf auth login`; hf:OWNER/NAME can then be given wherever a RUN can.
     """
     if sum(one is not None for one in (runtime, library, target)) != 1:
         raise UsageError("give --to RUNTIME, or --names LIBRARY and -o FILE, or --push hf:OWNER/NAME")
+    options = {"limit": limit, "auto_exclude": auto_exclude or None, "calibrate": calibrate, "images": images}
+    given = {name: value for name, value in options.items() if value is not None}
+    if given and not int8:
+        raise UsageError(f"--{next(iter(given)).replace('_', '-')} is for --int8; give it, or leave both out")
+    if int8 and runtime not in ("onnx", "openvino"):
+        raise UsageError("--int8 is for --to onnx and --to openvino")
     if runtime is not None:
         if model is not None:
             raise UsageError("--as is for --names; leave it out")
-        _export(run, runtime, out, force, as_json)
+        if int8:
+            _export_int8(run, runtime, out, force, given, as_json)
+        else:
+            _export(run, runtime, out, force, as_json)
         return
     if target is not None:
         if out is not None or model is not None:
@@ -97,6 +125,31 @@ def _export(run: str, runtime: str, out: Path | None, force: bool, as_json: bool
         show_json({"files": files, "parity": done.parity, "gate": None})
         return
     click.echo(f"{shown(done.path)} · logits within {done.parity:.0e} of the model's own")
+    click.echo(f"next:  the program in {shown(done.path / 'README.md')}")
+
+
+def _export_int8(
+    run: str, runtime: str, out: Path | None, force: bool, given: dict[str, Any], as_json: bool
+) -> None:
+    from goingdeeper.cli.watch import Watch
+    from goingdeeper.deploy.int8 import export_int8, told
+    from goingdeeper.runs.model import load_model
+    from goingdeeper.weights.hub import local
+
+    place = local(run)
+    watch = Watch()
+    try:
+        done = export_int8(
+            load_model(place), out or place / "export" / f"{runtime}-int8", to=runtime, force=force,
+            note=watch.note, progress=watch.scoring, **given,
+        )  # fmt: skip
+    finally:
+        watch.close()
+    if as_json:
+        facts = {"gate": asdict(done.gate), "excluded": done.excluded, "calibration": done.calibration}
+        show_json({"files": [str(done.path / name) for name in done.files], "parity": done.parity, **facts})
+        return
+    click.echo(f"{shown(done.path)} · {told(done.gate)}")
     click.echo(f"next:  the program in {shown(done.path / 'README.md')}")
 
 

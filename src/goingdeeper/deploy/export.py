@@ -83,25 +83,46 @@ def export(
     if to not in FORMATS:
         raise unknown("format", to, FORMATS, f"there are {', '.join(FORMATS)}")
     check_place(out, force)
-    square = centre(model.preprocessing.fit(decode(model.path / "golden.png")), model.preprocessing.size)
-    probes = np.concatenate([square[None], _noise(square.shape)])
     form = form_of(model.net.description, model.net.state_dict(), model.preprocessing, rewrites)
     with TemporaryDirectory(prefix="goingdeeper-") as place:
-        written = WRITERS[to](form, _facts(model), Path(place))
-        found = open_runner(FORMATS[to].runtime, written[0], batch=len(probes))(probes)
-        parity = difference(found, own_logits(model, probes))
-        if not parity <= PARITY:
-            raise GateError(
-                f"{model.path} as {to} gives logits that differ by {parity:.1e} of the largest, over the "
-                f"{PARITY:g} that is allowed; nothing was written"
-            )
-        content = {file.name: file.read_bytes() for file in written}
-    facts: dict[str, Any] = {"parity": {"relative": parity, "limit": PARITY, "images": len(probes)}}
+        proof = proven(model, form, to, Path(place))
+        content = {file.name: file.read_bytes() for file in proof.files}
+    facts: dict[str, Any] = {"parity": proof.said}
     if to == "torch":
         facts["torch"] = torch.__version__
-    files = folder_of(model, to, "float32", content, square, found[0], facts)
+    files = folder_of(model, to, "float32", content, proof.square, proof.logits, facts)
     replace_folder(out, files)
-    return Exported(out, tuple(files), parity)
+    return Exported(out, tuple(files), proof.parity)
+
+
+@dataclass(frozen=True)
+class Proven:
+    """A form's files, whose logits differ by `parity` from the model's own; those of the golden square."""
+
+    files: list[Path]
+    square: NDArray[np.uint8]
+    logits: NDArray[np.float32]
+    parity: float
+
+    @property
+    def said(self) -> dict[str, Any]:
+        """What config.json says of it."""
+        return {"relative": self.parity, "limit": PARITY, "images": PROBES}
+
+
+def proven(model: Model, form: Form, to: str, place: Path) -> Proven:
+    """Writes a form of the model, and compares it. Raises as `export`."""
+    square = centre(model.preprocessing.fit(decode(model.path / "golden.png")), model.preprocessing.size)
+    probes = np.concatenate([square[None], _noise(square.shape)])
+    written = WRITERS[to](form, facts_of(model), place)
+    found = open_runner(FORMATS[to].runtime, written[0], batch=len(probes))(probes)
+    parity = difference(found, own_logits(model, probes))
+    if not parity <= PARITY:
+        raise GateError(
+            f"{model.path} as {to} gives logits that differ by {parity:.1e} of the largest, over the "
+            f"{PARITY:g} that is allowed; nothing was written"
+        )
+    return Proven(written, square, found[0], parity)
 
 
 def check_place(out: Path, force: bool) -> None:
@@ -147,7 +168,7 @@ def folder_of(
     }
 
 
-def _facts(model: Model) -> dict[str, str]:
+def facts_of(model: Model) -> dict[str, str]:
     """What is kept inside of a model's file, as text."""
     facts = {"classes": list(model.classes), "preprocessing": model.config["preprocessing"]}
     return {name: json.dumps(value, ensure_ascii=False) for name, value in facts.items()}

@@ -14,16 +14,19 @@ def readme(config: Mapping[str, Any]) -> str:
     size = config["preprocessing"]["size"]
     shorter = config["preprocessing"].get("shorter") or size
     scores = config.get("scores") or {}
-    made = config["format"]
-    lines = [f"# {config['network']}, {len(config['classes'])} classes, {NAMES[made]}", ""]
+    made, int8 = config["format"], config["precision"] == "int8"
+    lines = [f"# {config['network']}, {len(config['classes'])} classes, {NAMES[made]}" + int8 * ", int8", ""]
     if scores:
         low, high = scores["interval_95"]
         lines += [
             f"Validation error {scores['top1_error']:.2f} % (95 %: {low:.2f} to {high:.2f}, "
-            f"n = {scores['images']}, {scores['protocol']}) before the export; its logits differ by "
-            f"{config['parity']['relative']:.0e} of the largest at most.",
+            f"n = {scores['images']}, {scores['protocol']}) before the export; "
+            f"{'in fp32 ' * int8}its logits differ by {config['parity']['relative']:.0e} of the largest "
+            "at most.",
             "",
         ]
+    if int8:
+        lines += [*_measured(config), ""]
     imports, opening, answer = RUNTIMES[made]
     program = PROGRAM.format(size=size, shorter=shorter, imports=imports, opening=opening, answer=answer)
     lines += [
@@ -44,6 +47,21 @@ def readme(config: Mapping[str, Any]) -> str:
         f"comes before the network: {config['preprocessing']['resize']}; {config['preprocessing']['crop']}.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _measured(config: Mapping[str, Any]) -> list[str]:
+    """What int8 costs."""
+    gate, calibration = config["gate"], config["calibration"]
+    low, high = gate["interval_95"]
+    lines = [
+        f"On {gate['images']} validation images it errs on {gate['after']:.2f} % in int8, and on "
+        f"{gate['before']:.2f} % in fp32: {gate['difference']:+.2f} points "
+        f"(95 %: {low:+.2f} to {high:+.2f}), of {gate['limit']:g} that were allowed. Calibrated on "
+        f"{calibration['images']} images: {calibration['from']}, {calibration['choice']}.",
+    ]
+    if config["excluded"]:
+        lines += ["", f"In fp32 still, as they lost most: {', '.join(config['excluded'])}."]
+    return lines
 
 
 RUNTIMES = {

@@ -207,7 +207,7 @@ def _images(members: Sequence[Member], images: str | None, side: Side) -> Source
     """The source, its items those to be scored."""
     classes = members[0].model.classes
     if images is None:
-        sources = [_held_out(member.run, classes, side) for member in members]
+        sources = [side_of_run(member.run, classes, side) for member in members]
         for member, own in zip(members[1:], sources[1:], strict=True):
             if (own.location, {*own.items}) != (sources[0].location, {*sources[0].items}):
                 place = member.run.path if member.run else member.model.path
@@ -223,7 +223,8 @@ def _images(members: Sequence[Member], images: str | None, side: Side) -> Source
     return source
 
 
-def _held_out(run: RunFolder | None, classes: tuple[str, ...], side: Side) -> Source:
+def side_of_run(run: RunFolder | None, classes: tuple[str, ...], side: Side) -> Source:
+    """The source of a run, its items those that it held out for a side. Raises as `evaluate`."""
     if run is None:
         raise UsageError("a model folder has no validation images of its own; name a folder of images")
     try:

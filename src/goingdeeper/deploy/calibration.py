@@ -1,0 +1,131 @@
+"""The images that a quantised model is calibrated and judged on: the run's own, or those of a place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goingdeeper.data.decode import centre
+from goingdeeper.data.pictures import Pictures, survey
+from goingdeeper.data.sources import Item, Source, open_source
+from goingdeeper.data.split import Holding, divide
+from goingdeeper.errors import DataError, UsageError
+from goingdeeper.evaluation.evaluate import side_of_run
+from goingdeeper.runs.folder import RunFolder
+from goingdeeper.runs.model import Model
+
+LEAST = 10
+"""Images that ranges may be taken from at the fewest."""
+
+USUAL = 300
+"""Images that ranges are taken from unless told; NNCF's own figure."""
+
+BATCH = 32
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Images of a model's classes, as its network takes them.
+
+    calibration: (N, size, size, 3) RGB bytes, of the training side. facts: their number, where they are from
+    and how they were chosen, for config.json. validation: of the other side; labels: their class numbers.
+    """
+
+    calibration: NDArray[np.uint8]
+    facts: dict[str, Any]
+    validation: tuple[Item, ...]
+    labels: NDArray[np.int64]
+    size: int
+    pictures: Pictures
+
+    def batches(self) -> Iterator[NDArray[np.uint8]]:
+        """The validation images in order, (n, size, size, 3)."""
+        for start in range(0, len(self.validation), BATCH):
+            yield _squares(self.pictures, self.validation[start : start + BATCH], self.size)
+
+
+def samples(model: Model, images: str | None = None, count: int = USUAL) -> Samples:
+    """What a model is quantised with.
+
+    images: a place with labelled images; its training side is calibrated on and its validation side judged
+    on, which is drawn as in training where it has none. None takes the sides of the run whose folder the
+    model is in. count: of images to
+    calibrate on, by turns one of each class. Images that cannot be read are left out. Raises UsageError for a
+    model without a run and without images, and where `count` is under `LEAST`; DataError where there are
+    fewer training images than that, or no validation images.
+    """
+    if count < LEAST:
+        raise UsageError(f"{count} images to calibrate on are too few; at least {LEAST} are needed")
+    preprocessing = model.preprocessing
+    side = preprocessing.shorter or preprocessing.size
+    source, learned, held_out, place, seed = _sides(model, images, side)
+    if len(learned) < LEAST:
+        raise DataError(
+            f"{place} has {len(learned)} training images to calibrate on; at least {LEAST} are needed; "
+            "name others with --images PLACE"
+        )
+    taken = chosen(learned, count, seed)
+    pictures = survey(replace(source, items=(*taken, *held_out)), side)
+    readable = [item for item in taken if item.path in pictures.digests]
+    validation = tuple(item for item in held_out if item.path in pictures.digests)
+    numbers = {name: number for number, name in enumerate(model.classes)}
+    facts = {
+        "images": len(readable),
+        "from": f"the training side of {source.name}",
+        "choice": f"by turns one of each class, seed {seed}" + (", all" if len(taken) < count else ""),
+    }
+    return Samples(
+        _squares(pictures.pictures, readable, preprocessing.size), facts, validation,
+        np.array([numbers[item.label] for item in validation], np.int64),
+        preprocessing.size, pictures.pictures,
+    )  # fmt: skip
+
+
+def chosen(items: Sequence[Item], count: int, seed: int) -> list[Item]:
+    """So many of the images, or all: by turns one of each class, in an order that the seed draws.
+
+    The same for the same images, in whatever order they come.
+    """
+    random = np.random.default_rng(seed)
+    classes: dict[str, list[Item]] = {}
+    for item in sorted(items, key=lambda item: (item.label, item.path)):
+        classes.setdefault(item.label, []).append(item)
+    turns = [
+        (turn, item)
+        for own in classes.values()
+        for turn, item in zip(random.permutation(len(own)).tolist(), own, strict=True)
+    ]
+    return [item for _, item in sorted(turns, key=lambda one: one[0])][:count]
+
+
+def _sides(
+    model: Model, images: str | None, size: int
+) -> tuple[Source, Sequence[Item], Sequence[Item], str, int]:
+    """The source, its images to calibrate on and to judge on, how the place is called, and the seed."""
+    classes = model.classes
+    run = RunFolder(model.path.parent) if (model.path.parent / "run.json").is_file() else None
+    seed = int(run.run().get("seed", 0)) if run else 0
+    if images is None:
+        if run is None:
+            raise UsageError(
+                f"{model.path} has no images of its own to calibrate on and to measure the error; "
+                "name some with --images PLACE"
+            )
+        source = side_of_run(run, classes, "val")
+        learned = [item for item in run.split() if item["split"] == "train"]
+        items = [Item(row["path"], row["class"], "train") for row in learned]
+        return source, items, source.items, f"{run.path}", seed
+    source = open_source(images, classes)
+    held_out = [item for item in source.items if item.split == "val"]
+    if held_out:
+        return source, [item for item in source.items if item.split == "train"], held_out, images, seed
+    division = divide(source, survey(source, size).digests, Holding(seed))
+    return source, division.train, division.val, images, seed
+
+
+def _squares(pictures: Pictures, items: Sequence[Item], size: int) -> NDArray[np.uint8]:
+    return np.stack([centre(pictures[item.path], size) for item in items])

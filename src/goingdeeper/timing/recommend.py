@@ -30,13 +30,16 @@ class Way:
 
 @dataclass(frozen=True)
 class Choice:
+    """The way, and why. goal: what was asked for, which one batch at a time can serve best, too."""
+
     way: Way
     name: str
+    goal: Goal
     reason: str
 
     @property
     def said(self) -> str:
-        return f"{self.name} for {self.way.goal}: {self.reason}"
+        return f"{self.name} for {self.goal}: {self.reason}"
 
 
 def recommended(rows: Sequence[Row], goal: Goal) -> Choice | None:
@@ -64,7 +67,7 @@ def recommended(rows: Sequence[Row], goal: Goal) -> Choice | None:
         )
     # Of a batch in parts each thread takes one: that is what predict gives it at a time.
     way = Way(one.runtime, one.precision, one.goal, one.threads, one.part, export_for(one))
-    return Choice(way, one.name, reason)
+    return Choice(way, one.name, goal, reason)
 
 
 def export_for(one: Candidate) -> str | None:

@@ -16,8 +16,8 @@ from goingdeeper import catalogue
 from goingdeeper.data.preprocessing import Preprocessing
 from goingdeeper.deploy.export import export
 from goingdeeper.nn.build import build
-from goingdeeper.runs.model import load_model, save_model
-from goingdeeper.timing import bench, floor
+from goingdeeper.runs.model import Model, load_model, save_model
+from goingdeeper.timing import floor
 
 SHORT = ("--seconds", "0.02", "--rounds", "1", "--threads", "1", "--batch", "1")
 
@@ -80,8 +80,8 @@ def test_a_network_by_its_id_as_a_document(deeper, here):
 def test_one_that_computes_something_else_is_refused(deeper, model, tmp_path, monkeypatch):
     run = tmp_path / "run"
     shutil.copytree(model, run)
-    right = bench.own_logits
-    monkeypatch.setattr(bench, "own_logits", lambda model, pixels: right(model, pixels) * np.float32(1.001))
+    right = Model.logits
+    monkeypatch.setattr(Model, "logits", lambda self, fitted: right(self, fitted) * np.float32(1.001))
     before = (run / "config.json").read_bytes()
     said = deeper("bench", run, "--runtime", "onnxruntime", "--against", "onnxruntime", *SHORT)
     assert said.status == 6 and said.out == ""

@@ -37,9 +37,9 @@ def test_a_file_for_another_library(deeper, model, here):
 @pytest.mark.parametrize(
     ("words", "status", "message"),
     [
-        ((), 2, "give --to onnx, or --names LIBRARY and -o FILE, or --push hf:OWNER/NAME"),
+        ((), 2, "give --to RUNTIME, or --names LIBRARY and -o FILE, or --push hf:OWNER/NAME"),
         (("--names", "cifar"), 2, "--names cifar: give the file with -o"),
-        (("--names", "cifar", "--push", "hf:a/b"), 2, "give --to onnx"),
+        (("--names", "cifar", "--push", "hf:a/b"), 2, "give --to RUNTIME"),
         (("--to", "onnx", "--as", "resnet18"), 2, "--as is for --names; leave it out"),
         (("--push", "hf:a/b", "-o", "w.pth"), 2, "-o and --as are for --names"),
         (("--names", "cifr", "-o", "w.pth"), 2, "unknown library 'cifr'; did you mean cifar?"),

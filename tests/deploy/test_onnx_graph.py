@@ -56,7 +56,8 @@ def session(model):
 
 def openvino_logits(model, images):
     settings = {"INFERENCE_NUM_THREADS": 1, "INFERENCE_PRECISION_HINT": "f32"}
-    return openvino.Core().compile_model(model.SerializeToString(), "CPU", settings)(images)[0]
+    core = openvino.Core()
+    return core.compile_model(core.read_model(model.SerializeToString()), "CPU", settings)(images)[0]
 
 
 def assert_same(network, net, model):

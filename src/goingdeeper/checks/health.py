@@ -16,7 +16,7 @@ from goingdeeper.checks.labels import Suspect
 from goingdeeper.checks.scan import Look, Scan, scan
 from goingdeeper.data.decode import Header
 from goingdeeper.data.exclude import exclude_list
-from goingdeeper.data.pictures import cpus
+from goingdeeper.data.processors import cpus
 from goingdeeper.data.sources import Problem
 
 LIST = "exclude.txt"

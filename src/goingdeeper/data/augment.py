@@ -16,8 +16,9 @@ from goingdeeper.data import colour, crops, holes, policies
 from goingdeeper.data.crops import Values
 from goingdeeper.data.decode import Pixels, centre
 from goingdeeper.data.order import COLOUR, CROP, CUTOUT, ERASE, FLIP, POLICY, Floats, Visits, Whole, uniforms
-from goingdeeper.data.pictures import Pictures, cpus
+from goingdeeper.data.pictures import Pictures
 from goingdeeper.data.preprocessing import Preprocessing, Windows
+from goingdeeper.data.processors import cpus
 from goingdeeper.recipes.images import Augmentation, Padded, Window
 
 

@@ -15,8 +15,9 @@ from torch import Tensor
 from goingdeeper.data.augment import Chance, augmented
 from goingdeeper.data.mixing import DRAWS, mixed
 from goingdeeper.data.order import MIX, Visits, Whole, order, uniforms
-from goingdeeper.data.pictures import Pictures, cpus
+from goingdeeper.data.pictures import Pictures
 from goingdeeper.data.preprocessing import Preprocessing
+from goingdeeper.data.processors import cpus
 from goingdeeper.data.sources import Item
 from goingdeeper.recipes.images import Augmentation
 

@@ -18,7 +18,8 @@ from PIL import Image
 
 from goingdeeper.data.alike import averaged, sampled
 from goingdeeper.data.decode import JPEG, Pixels, fit, is_upright
-from goingdeeper.data.pictures import cpus, pixels_digest
+from goingdeeper.data.pictures import pixels_digest
+from goingdeeper.data.processors import cpus
 from goingdeeper.data.sources import Item, Problem, Source
 from goingdeeper.data.sources.index import (
     Place,

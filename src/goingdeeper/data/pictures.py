@@ -15,6 +15,7 @@ import numpy as np
 from goingdeeper.data.alike import Thumbnails, groups, sampled
 from goingdeeper.data.crops import most
 from goingdeeper.data.decode import Pixels, decode_reduced, fit
+from goingdeeper.data.processors import cpus
 from goingdeeper.data.sources import Item, Problem, Source
 from goingdeeper.errors import DataError, StoreError
 from goingdeeper.recipes.images import Crop, Padded
@@ -100,11 +101,6 @@ class Pictures:
 def no_larger(pixels: Pixels, most: float) -> Pixels:
     """The image, with its shorter side at `most` where it is beyond that."""
     return fit(pixels, int(most)) if min(pixels.shape[:2]) > most else pixels
-
-
-def cpus() -> int:
-    """The processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def survey(

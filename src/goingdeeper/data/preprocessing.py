@@ -14,7 +14,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from goingdeeper.data.decode import Pixels, centre, fit
-from goingdeeper.data.pictures import Pictures, cpus
+from goingdeeper.data.pictures import Pictures
+from goingdeeper.data.processors import cpus
 from goingdeeper.data.sources import Item
 from goingdeeper.errors import UsageError
 from goingdeeper.recipes.images import Centre, Contrast, Input, MeanImage, Range, Standardise

@@ -116,7 +116,7 @@ def proven(model: Model, form: Form, to: str, place: Path) -> Proven:
     probes = np.concatenate([square[None], _noise(square.shape)])
     written = WRITERS[to](form, facts_of(model), place)
     found = open_runner(FORMATS[to].runtime, written[0], batch=len(probes))(probes)
-    parity = difference(found, own_logits(model, probes))
+    parity = difference(found, model.logits(list(probes)))
     if not parity <= PARITY:
         raise GateError(
             f"{model.path} as {to} gives logits that differ by {parity:.1e} of the largest, over the "
@@ -228,10 +228,3 @@ def difference(found: NDArray[np.float32], expected: NDArray[np.float32]) -> flo
 
 def _noise(shape: tuple[int, ...]) -> NDArray[np.uint8]:
     return np.random.default_rng(0).integers(0, 256, (PROBES - 1, *shape), np.uint8)
-
-
-def own_logits(model: Model, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """By the model itself, of central squares."""
-    with torch.inference_mode():
-        logits: NDArray[np.float32] = model.net(model.preprocessing.views(list(pixels))).numpy()
-    return logits

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from goingdeeper.deploy.lrn import with_fast_lrn
 from goingdeeper.deploy.quantisable import quantisable
 from goingdeeper.errors import MissingExtra, UsageError
 from goingdeeper.runtimes import silent
@@ -67,7 +68,7 @@ def quantised_onnx(
     del made.metadata_props[:]
     made.metadata_props.extend(model.metadata_props)
     made.producer_name, made.producer_version = model.producer_name, model.producer_version
-    file.write_bytes(made.SerializeToString())
+    file.write_bytes(with_fast_lrn(made).SerializeToString())
     return [file]
 
 

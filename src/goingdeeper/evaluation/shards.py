@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from goingdeeper.data.pictures import cpus
+from goingdeeper.data.processors import cpus
 from goingdeeper.data.sources import Item, open_source
 from goingdeeper.errors import ResourceError, end_process
 from goingdeeper.evaluation.predict import Part, parts

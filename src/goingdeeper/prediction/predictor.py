@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from goingdeeper.data.decode import Pixels, decode, rgb
+from goingdeeper.data.processors import cpus
 from goingdeeper.data.sources import cifar, hdf5, image_files, listing, open_source, parquet, shards
 from goingdeeper.data.sources.source import data_files
 from goingdeeper.data.sources.store import is_store
 from goingdeeper.errors import DataError, StoreError, UsageError, shown
-from goingdeeper.runtimes.runner import processors
 
 BATCH = 32
 
@@ -161,7 +161,7 @@ def read_ahead(
     Decoding leaves Python's lock, and so do runtimes. Raises StoreError.
     """
     waiting = enumerate(images)
-    pool = ThreadPoolExecutor(processors())
+    pool = ThreadPoolExecutor(cpus())
 
     def begun() -> list[Future[Seen]]:
         return [_begun(pool, image, number, fit) for number, image in islice(waiting, batch)]

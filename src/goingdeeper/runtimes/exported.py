@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goingdeeper.data.decode import Pixels, centre, decode, fit
+from goingdeeper.data.processors import cpus
 from goingdeeper.errors import DataError, GoingDeeperError, RunFolderError, UsageError
 from goingdeeper.runs.folder import replaced
 from goingdeeper.runs.stored import (
@@ -23,7 +24,7 @@ from goingdeeper.runs.stored import (
     unbroken,
     was_altered,
 )
-from goingdeeper.runtimes.runner import RUNTIMES, Goal, Runner, open_runner, processors
+from goingdeeper.runtimes.runner import RUNTIMES, Goal, Runner, open_runner
 
 SCHEMA = 1
 
@@ -134,7 +135,7 @@ def recommended(run: Path) -> Recommended | None:
     if not isinstance(of, dict) or of.get("weights") != weights.get("sha256"):
         raise UsageError(f"{folder}, which is recommended, was made from other weights; export again")
     # The run may have come from another machine.
-    return Recommended(folder, threads if threads in range(1, processors() + 1) else 0)
+    return Recommended(folder, threads if threads in range(1, cpus() + 1) else 0)
 
 
 def _folder(path: Path) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +12,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from goingdeeper.data.processors import cpus
 from goingdeeper.errors import DataError, MissingExtra, unknown
 from goingdeeper.runtimes import silent
 
@@ -40,7 +40,7 @@ def open_runner(
     """
     if runtime not in RUNTIMES:
         raise unknown("runtime", runtime, RUNTIMES, f"there are {', '.join(RUNTIMES)}")
-    threads = threads or processors()
+    threads = threads or cpus()
     try:
         return RUNTIMES[runtime](model, batch, threads, goal)
     except ImportError:
@@ -49,11 +49,6 @@ def open_runner(
     except Exception as problem:  # each runtime has its own
         first = str(problem).strip().splitlines()[-1]
         raise DataError(f"{model} cannot be opened by {PACKAGES[runtime][0]}: {first}") from None
-
-
-def processors() -> int:
-    """Those that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _onnxruntime(model: Path, batch: int, threads: int, goal: Goal) -> Runner:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goingdeeper.costs.counts import cost
-from goingdeeper.deploy.export import PARITY, WRITERS, own_logits
+from goingdeeper.deploy.export import PARITY, WRITERS
 from goingdeeper.deploy.form import form_of
 from goingdeeper.errors import GoingDeeperError
 from goingdeeper.runs.model import Model
@@ -48,7 +48,7 @@ def bench(model: Model, wishes: Wishes, *, note: Note = silent, tell: Tell = sil
         folder = Path(name)
         write_case(folder, model, pixels)
         subject = Subject(
-            network.name, cost(network).macs, own_logits(model, pixels), PARITY, _Files(folder, model).given
+            network.name, cost(network).macs, model.logits(list(pixels)), PARITY, _Files(folder, model).given
         )
         return measured(subject, wishes, folder, note, tell)
 

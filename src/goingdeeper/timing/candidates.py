@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from goingdeeper.runtimes import silent
 from goingdeeper.runtimes.runner import Goal, open_runner
 
 OURS = "goingdeeper"
@@ -37,6 +39,7 @@ EXTRAS = {"onnxruntime": "onnx", "openvino": "openvino"}
 
 HELD = ExitStack()
 """What lasts as long as a candidate's process."""
+atexit.register(HELD.close)
 
 Floats: TypeAlias = NDArray[np.float32]
 
@@ -149,8 +152,7 @@ def _torch(one: Candidate, folder: Path, images: Floats) -> Callable[[], Floats]
 
 
 def _onnxruntime(one: Candidate, images: Floats) -> Callable[[], Floats]:
-    import onnxruntime
-
+    onnxruntime = silent.onnxruntime()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = 1 if one.goal == "throughput" else one.threads

@@ -11,8 +11,8 @@ import numpy as np
 from goingdeeper import catalogue
 from goingdeeper.costs.counts import cost
 from goingdeeper.data.decode import decode
+from goingdeeper.data.processors import cpus
 from goingdeeper.runtimes.exported import MODELS, TOLERANCES, ExportedModel
-from goingdeeper.runtimes.runner import processors
 from goingdeeper.timing.bench import Note, Subject, Tell, measured, silent
 from goingdeeper.timing.rows import Bench
 from goingdeeper.timing.wishes import Wishes
@@ -23,7 +23,7 @@ def of_export(exported: ExportedModel, wishes: Wishes) -> Wishes:
     runtime, precision = str(exported.config["runtime"]), str(exported.config["precision"])
     return replace(
         wishes, runtimes=(runtime,), named=frozenset((runtime,)), precisions=(precision,), against=(),
-        threads=wishes.threads or processors(),
+        threads=wishes.threads or cpus(),
     )  # fmt: skip
 
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import get_args
 
+from goingdeeper.data.processors import cpus
 from goingdeeper.errors import MissingExtra, unknown
-from goingdeeper.runtimes.runner import Goal, processors
+from goingdeeper.runtimes.runner import Goal
 from goingdeeper.timing.candidates import (
     AGAINST,
     COMPILED,
@@ -57,7 +58,7 @@ def checked(wishes: Wishes) -> Wishes:
         problem = missing(name)
         if problem:
             raise MissingExtra(problem)
-    return replace(wishes, threads=wishes.threads or processors())
+    return replace(wishes, threads=wishes.threads or cpus())
 
 
 def planned(wishes: Wishes, batch: int) -> list[Candidate]:

@@ -8,7 +8,7 @@ import socket
 import time
 from pathlib import Path
 
-from goingdeeper.data.pictures import cpus
+from goingdeeper.data.processors import cpus
 from goingdeeper.errors import GoingDeeperError
 from goingdeeper.runs.folder import RunFolder
 from goingdeeper.stopping import StopRequest, stop_requests

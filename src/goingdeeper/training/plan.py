@@ -15,7 +15,7 @@ import torch
 
 from goingdeeper import catalogue
 from goingdeeper.data.batches import steps_in_epoch
-from goingdeeper.data.pictures import cpus
+from goingdeeper.data.processors import cpus
 from goingdeeper.data.sources import Source, Split
 from goingdeeper.data.split import Holding
 from goingdeeper.edits import without_heads

@@ -16,7 +16,7 @@ from statistics import fmean, stdev
 import torch
 
 from goingdeeper import catalogue
-from goingdeeper.data.pictures import cpus
+from goingdeeper.data.processors import cpus
 from goingdeeper.errors import DataError, GoingDeeperError, Interrupted, RunFolderError, UsageError
 from goingdeeper.runs.folder import RunFolder
 from goingdeeper.runs.listing import list_runs

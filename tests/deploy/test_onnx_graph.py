@@ -12,8 +12,9 @@ import pytest
 import torch
 
 from goingdeeper import catalogue
+from goingdeeper.deploy.export import FORMATS
 from goingdeeper.deploy.onnx_graph import OPSET, onnx_model
-from goingdeeper.deploy.rewrite import rewritten
+from goingdeeper.deploy.rewrite import ALL, rewritten
 from goingdeeper.deploy.scale import InputScale
 from goingdeeper.layers import (
     AdaptiveAvgPool,
@@ -36,10 +37,8 @@ FAMILIES = ("googlenet", "bn-inception", "inception", "resnet", "cifar-resnet", 
 MEAN, FACTOR = (124.0, 116.0, 104.0), (1 / 58, 1 / 57, 1 / 56)
 
 
-def written(network, net, rewrite=False):
-    state = net.state_dict()
-    if rewrite:
-        network, state = rewritten(network, state)
+def written(network, net, rewrites=()):
+    network, state = rewritten(network, net.state_dict(), rewrites)
     weights = {name: value.numpy() for name, value in state.items()}
     factor = np.array(FACTOR, np.float32)
     offset = (np.array(MEAN, np.float32) * factor)[:, None, None]
@@ -82,10 +81,10 @@ def assert_same(network, net, model):
 def test_every_network_of_the_catalogue(name, small, trained):
     network = small(name)
     net = trained(network)
-    model = written(network, net, rewrite=True)
+    model = written(network, net, ALL)
     images, expected = assert_same(network, net, model)
     if name.startswith(FAMILIES):
-        found = openvino_logits(model, images)
+        found = openvino_logits(written(network, net, FORMATS["openvino"].rewrites), images)
         assert np.abs(found - expected).max() <= 1e-4 * np.abs(expected).max()
 
 

@@ -19,7 +19,7 @@ from goingdeeper.deploy.form import Deployed, Form, form_of
 from goingdeeper.deploy.lrn import with_fast_lrn
 from goingdeeper.deploy.onnx_graph import onnx_model
 from goingdeeper.deploy.readme import readme
-from goingdeeper.deploy.rewrite import ALL, Rewrite
+from goingdeeper.deploy.rewrite import FOLDED, MERGED, Rewrite
 from goingdeeper.errors import GateError, MissingExtra, ResourceError, UsageError, unknown
 from goingdeeper.runs.folder import replace_folder
 from goingdeeper.runs.model import Model
@@ -40,16 +40,18 @@ PROBES = 4
 
 @dataclass(frozen=True)
 class Format:
-    """The files that hold a model, the first of which is opened, and the runtime that opens it."""
+    """The files that hold a model, the first of which is opened, the runtime that opens it, and the rewrites
+    that pay there, as measured: see docs/deploy.md."""
 
     files: tuple[str, ...]
     runtime: str
+    rewrites: tuple[Rewrite, ...]
 
 
 FORMATS = {
-    "onnx": Format(("model.onnx",), "onnxruntime"),
-    "openvino": Format(("model.xml", "model.bin"), "openvino"),
-    "torch": Format(("model.pt2",), "torch"),
+    "onnx": Format(("model.onnx",), "onnxruntime", FOLDED),
+    "openvino": Format(("model.xml", "model.bin"), "openvino", FOLDED),
+    "torch": Format(("model.pt2",), "torch", MERGED),
 }
 
 FILES = {name for one in FORMATS.values() for name in one.files} | {"golden.png", "config.json", "README.md"}
@@ -69,21 +71,22 @@ def export(
     out: Path,
     *,
     to: str = "onnx",
-    rewrites: tuple[Rewrite, ...] = ALL,
+    rewrites: tuple[Rewrite, ...] | None = None,
     force: bool = False,
 ) -> Exported:
     """Writes the model for another runtime, with all that is needed to use it, into a folder of its own.
 
     It takes bytes, (batch, size, size, 3), and gives logits. Compared in that runtime with the model on its
     golden image and on noise before the folder is there. to: of `FORMATS`. rewrites: those of
-    `deploy.rewrite` that are made. force: an older folder at the place is replaced. Raises UsageError where
-    something is there, MissingExtra without the packages, ResourceError where torch has no compiler,
-    GateError, with nothing left behind, where logits differ by over `PARITY`.
+    `deploy.rewrite` that are made, instead of the format's. force: an older folder at the place is replaced.
+    Raises UsageError where something is there, MissingExtra without the packages, ResourceError where torch
+    has no compiler, GateError, with nothing left behind, where logits differ by over `PARITY`.
     """
     if to not in FORMATS:
         raise unknown("format", to, FORMATS, f"there are {', '.join(FORMATS)}")
     check_place(out, force)
-    form = form_of(model.net.description, model.net.state_dict(), model.preprocessing, rewrites)
+    made = FORMATS[to].rewrites if rewrites is None else rewrites
+    form = form_of(model.net.description, model.net.state_dict(), model.preprocessing, made)
     with TemporaryDirectory(prefix="goingdeeper-") as place:
         proof = proven(model, form, to, Path(place))
         content = {file.name: file.read_bytes() for file in proof.files}

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from goingdeeper.data.preprocessing import Preprocessing
-from goingdeeper.deploy.rewrite import ALL, Rewrite, State, rewritten
+from goingdeeper.deploy.rewrite import MERGED, Rewrite, State, rewritten
 from goingdeeper.deploy.scale import InputScale, input_scale
 from goingdeeper.layers import Network
 from goingdeeper.nn.build import Net
@@ -28,7 +28,7 @@ def form_of(
     network: Network,
     state: Mapping[str, Tensor],
     preprocessing: Preprocessing,
-    rewrites: tuple[Rewrite, ...] = ALL,
+    rewrites: tuple[Rewrite, ...] = MERGED,
 ) -> Form:
     """The rewrites made one after the other, and the input's scale folded in as far as that is exact."""
     return Form(*input_scale(*rewritten(network, state, rewrites), preprocessing))

@@ -16,7 +16,7 @@ from goingdeeper.deploy.form import Deployed, form_of
 from goingdeeper.deploy.gate import Gate, judged, mistaken
 from goingdeeper.deploy.quantisable import quantisable
 from goingdeeper.deploy.quantise import QUANTISERS, check_tools
-from goingdeeper.deploy.rewrite import ALL, Rewrite
+from goingdeeper.deploy.rewrite import Rewrite
 from goingdeeper.deploy.sensitivity import Hurt, sensitivity
 from goingdeeper.errors import GateError, UsageError, unknown
 from goingdeeper.runs.folder import replace_folder
@@ -58,7 +58,7 @@ def export_int8(
     auto_exclude: bool = False,
     calibrate: int = USUAL,
     images: str | None = None,
-    rewrites: tuple[Rewrite, ...] = ALL,
+    rewrites: tuple[Rewrite, ...] | None = None,
     force: bool = False,
     note: Callable[[str], None] = lambda text: None,
     progress: Callable[[int, int], None] | None = None,
@@ -79,7 +79,8 @@ def export_int8(
     check_tools(to)
     seen = samples(model, images, calibrate)
     note("calibrating on {images} images: {from}, {choice}".format(**seen.facts))
-    form = form_of(model.net.description, model.net.state_dict(), model.preprocessing, rewrites)
+    made = FORMATS[to].rewrites if rewrites is None else rewrites
+    form = form_of(model.net.description, model.net.state_dict(), model.preprocessing, made)
     graph = onnx_of(form, facts_of(model))
     layers = quantisable(graph).layers
 

@@ -152,9 +152,11 @@ def merge_projections(network: Network, state: Mapping[str, Tensor]) -> tuple[Ne
     return _rewrite(network, state, edit)
 
 
-ALL: tuple[Rewrite, ...] = (
-    without_training, fold_batch_norm, commute_pools, merge_siblings, merge_projections,
-)  # fmt: skip
+FOLDED: tuple[Rewrite, ...] = (without_training, fold_batch_norm)
+
+MERGED: tuple[Rewrite, ...] = (*FOLDED, commute_pools, merge_siblings)
+
+ALL: tuple[Rewrite, ...] = (*MERGED, merge_projections)
 
 
 def _pointwise(layer: Layer) -> bool:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goingdeeper.costs.counts import cost
-from goingdeeper.deploy.export import PARITY, WRITERS
+from goingdeeper.deploy.export import FORMATS, PARITY, WRITERS
 from goingdeeper.deploy.form import form_of
 from goingdeeper.errors import GoingDeeperError
 from goingdeeper.runs.model import Model
@@ -159,7 +159,7 @@ class _Files:
             write_plain_graph(place / "model.onnx", self.model)
             return place / "model.onnx"
         net = self.model.net
-        form = form_of(net.description, net.state_dict(), self.model.preprocessing)
+        form = form_of(net.description, net.state_dict(), self.model.preprocessing, FORMATS[kind].rewrites)
         return WRITERS[kind](form, {}, place)[0]
 
 

@@ -77,6 +77,26 @@ def test_a_network_by_its_id_as_a_document(deeper, here):
 
 
 @pytest.mark.slow
+def test_int8_of_random_weights_tells_the_speed_alone(deeper, here):
+    words = ("--runtime", "onnxruntime", "--precision", "float32,int8", "--against", "onnxruntime", "--json")
+    said = deeper("bench", "cifar-resnet-20-a", *words, *SHORT)
+    assert said.status == 0, said
+    assert "int8 is calibrated on noise, as the weights are random: its speed is meant alone" in said.err
+    found = json.loads(said.out)
+    ours = {row["precision"]: row for row in found["rows"] if row["what"] == "goingdeeper"}
+    assert ours.keys() == {"float32", "int8"}
+    assert ours["float32"]["relative_error"] < 1e-4 < 1e-3 < ours["int8"]["relative_error"] < 1
+    assert found["recommended"]["precision"] == "float32"
+
+
+@pytest.mark.slow
+def test_int8_of_a_run_is_its_own_export(deeper, model):
+    said = deeper("bench", model, "--runtime", "openvino", "--precision", "int8", *SHORT)
+    assert said.status == 2
+    assert f"has no export in int8; `deeper export {model} --to openvino --int8` makes it" in said.err
+
+
+@pytest.mark.slow
 def test_one_that_computes_something_else_is_refused(deeper, model, tmp_path, monkeypatch):
     run = tmp_path / "run"
     shutil.copytree(model, run)

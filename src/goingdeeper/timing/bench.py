@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goingdeeper.costs.counts import cost
-from goingdeeper.deploy.export import FORMATS, PARITY, WRITERS
+from goingdeeper.deploy.export import FORMATS, PARITY, WRITERS, onnx_of
 from goingdeeper.deploy.form import form_of
-from goingdeeper.errors import GoingDeeperError
+from goingdeeper.deploy.quantise import QUANTISERS, check_tools
+from goingdeeper.errors import GoingDeeperError, UsageError
 from goingdeeper.runs.model import Model
+from goingdeeper.runtimes.exported import MODELS, is_export, load_export
 from goingdeeper.timing.candidates import PACKAGES, RUNTIMES, Candidate, open_candidate
 from goingdeeper.timing.case import noise, write_case, write_plain_graph
 from goingdeeper.timing.floor import Peak, measured_peak
@@ -27,6 +30,9 @@ from goingdeeper.timing.wishes import Wishes, announced, missing, planned
 from goingdeeper.timing.workers import Worker, start
 
 Tell = Callable[[int, int], object]
+CALIBRATED = 16
+"""Images of noise that int8 of random weights is calibrated on."""
+
 Note = Callable[[str], object]
 
 
@@ -34,12 +40,16 @@ def silent(*said: object) -> None:
     """Where nobody listens."""
 
 
-def bench(model: Model, wishes: Wishes, *, note: Note = silent, tell: Tell = silent) -> Bench:
+def bench(
+    model: Model, wishes: Wishes, *, run: Path | None = None, note: Note = silent, tell: Tell = silent
+) -> Bench:
     """Measures a model's ways to be run, and those without Going Deeper; Ctrl-C ends it with what there is.
 
     Every candidate is a process of its own. They take turns (A B .. B A) at blocks of `seconds`, after ten
     calls to warm up. One whose logits differ from the original's by more than `PARITY` is not measured.
-    wishes: as `checked` returns them. note: takes what is to be said beforehand. tell: so much is done.
+    wishes: as `checked` returns them. run: where the model's exports are, of which int8 is measured; without
+    one int8 is calibrated on noise, which tells the speed alone. note: takes what is to be said beforehand.
+    tell: so much is done.
     Raises KeyboardInterrupt where nothing is measured yet.
     """
     pixels = noise(model, max(wishes.batches))
@@ -48,8 +58,9 @@ def bench(model: Model, wishes: Wishes, *, note: Note = silent, tell: Tell = sil
         folder = Path(name)
         write_case(folder, model, pixels)
         subject = Subject(
-            network.name, cost(network).macs, model.logits(list(pixels)), PARITY, _Files(folder, model).given
-        )
+            network.name, cost(network).macs, model.logits(list(pixels)), PARITY,
+            _Files(folder, model, run).given, noise=run is None,
+        )  # fmt: skip
         return measured(subject, wishes, folder, note, tell)
 
 
@@ -65,6 +76,7 @@ class Subject:
     logits: NDArray[np.float32]
     limit: float
     given: Callable[[Candidate], Candidate]
+    noise: bool = False
 
 
 def measured(subject: Subject, wishes: Wishes, folder: Path, note: Note, tell: Tell) -> Bench:
@@ -77,6 +89,8 @@ def measured(subject: Subject, wishes: Wishes, folder: Path, note: Note, tell: T
     failed: GoingDeeperError | None = None
     rounds, interrupted = wishes.rounds, False
     note(announced(wishes, plans, subject.macs))
+    if subject.noise and "int8" in wishes.precisions:
+        note("int8 is calibrated on noise, as the weights are random: its speed is meant alone")
     peak = measured_peak(wishes.threads)
     steps.one()
     for batch, plan in plans.items():
@@ -94,7 +108,8 @@ def measured(subject: Subject, wishes: Wishes, folder: Path, note: Note, tell: T
                         failed = failed or problem
                 else:
                     error = error_of(workers[one].answer, expected)
-                    if error <= subject.limit:
+                    # What int8 may cost was measured in errors of classification when it was made.
+                    if error <= subject.limit or (one.precision == "int8" and isfinite(error)):
                         times[one] = []
                     else:
                         wrong.append(Wrong(one, error))
@@ -120,7 +135,7 @@ def measured(subject: Subject, wishes: Wishes, folder: Path, note: Note, tell: T
         raise KeyboardInterrupt
     return Bench(
         subject.name, subject.macs, _machine(wishes.threads, peak), peak, rounds, wishes.seconds,
-        tuple(rows), tuple(wrong), tuple(dict.fromkeys(skipped)), failed, interrupted,
+        tuple(rows), tuple(wrong), tuple(dict.fromkeys(skipped)), failed, interrupted, subject.noise,
     )  # fmt: skip
 
 
@@ -140,15 +155,15 @@ class _Steps:
 class _Files:
     """The models that runtimes open, each written when the first asks for it."""
 
-    def __init__(self, folder: Path, model: Model) -> None:
-        self.folder, self.model = folder, model
+    def __init__(self, folder: Path, model: Model, run: Path | None) -> None:
+        self.folder, self.model, self.run = folder, model, run
         self.written: dict[Path, Path] = {}
 
     def given(self, one: Candidate) -> Candidate:
         kind = RUNTIMES.get(one.runtime) if one.ours else one.runtime if one.runtime in PACKAGES else None
         if kind is None:
             return one
-        place = self.folder / ("ours" if one.ours else "rivals") / kind
+        place = self.folder / ("ours" if one.ours else "rivals") / one.precision / kind
         if place not in self.written:
             place.mkdir(parents=True)
             self.written[place] = self._write(one, kind, place)
@@ -158,9 +173,26 @@ class _Files:
         if not one.ours:
             write_plain_graph(place / "model.onnx", self.model)
             return place / "model.onnx"
+        if one.precision == "int8" and self.run is not None:
+            return self._made(kind, self.run)
         net = self.model.net
         form = form_of(net.description, net.state_dict(), self.model.preprocessing, FORMATS[kind].rewrites)
+        if one.precision == "int8":
+            check_tools(kind)
+            return QUANTISERS[kind](onnx_of(form, {}), noise(self.model, CALIBRATED), (), place)[0]
         return WRITERS[kind](form, {}, place)[0]
+
+    def _made(self, kind: str, run: Path) -> Path:
+        """The run's own int8 export, whose error is known."""
+        folder = run / "export" / f"{kind}-int8"
+        if not is_export(folder):
+            raise UsageError(
+                f"{run} has no export in int8; `deeper export {run} --to {kind} --int8` makes it"
+            )
+        found = load_export(folder)
+        if found.config["of"]["weights"] != self.model.config["weights"]["sha256"]:
+            raise UsageError(f"{folder} was made from other weights; export again")
+        return next(folder / name for name in MODELS if (folder / name).is_file())
 
 
 def _machine(threads: int, peak: Peak) -> dict[str, Any]:

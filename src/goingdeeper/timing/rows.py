@@ -59,6 +59,7 @@ class Bench:
     """rows: by batch, ours first, the fastest first. skipped: why a candidate has no row.
 
     failed: the error of one that was asked for by name. rounds: those that were finished at every batch.
+    noise: whether int8 was calibrated on that.
     """
 
     network: str
@@ -72,6 +73,7 @@ class Bench:
     skipped: tuple[str, ...]
     failed: GoingDeeperError | None
     interrupted: bool
+    noise: bool = False
 
     def floor(self, row: Row) -> float:
         """The share of the time that the published network's multiply-adds take at the machine's peak."""

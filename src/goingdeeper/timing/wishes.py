@@ -23,6 +23,8 @@ from goingdeeper.timing.candidates import (
 from goingdeeper.timing.side_by_side import WARM_UP
 from goingdeeper.timing.workers import LONGEST
 
+PRECISIONS = ("float32", "int8")
+
 USUAL_FLOPS = 40e9
 """What a thread of a present-day processor computes a second, for an estimate beforehand."""
 
@@ -52,8 +54,8 @@ def checked(wishes: Wishes) -> Wishes:
         if name not in AGAINST:
             raise unknown("rival", name, AGAINST, f"there are {', '.join(AGAINST)}")
     for name in wishes.precisions:
-        if name != "float32":
-            raise unknown("precision", name, ("float32",), "there is float32")
+        if name not in PRECISIONS:
+            raise unknown("precision", name, PRECISIONS, f"there are {', '.join(PRECISIONS)}")
     for name in {*wishes.against, *wishes.named}:
         problem = missing(name)
         if problem:
@@ -74,6 +76,7 @@ def planned(wishes: Wishes, batch: int) -> list[Candidate]:
         for runtime in wishes.runtimes
         if not missing(runtime)
         for precision in wishes.precisions
+        if precision == "float32" or runtime in PACKAGES
         for one in each(OURS, runtime, precision)
     ]
     rivals = [

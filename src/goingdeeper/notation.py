@@ -28,6 +28,9 @@ from goingdeeper.layers import (
 _PART_KINDS = (BatchNorm, ReLU, PReLU, Maxout, Sigmoid, Draw, Start, Initialisation)
 _LAYERS: dict[str, Any] = {kind.__name__: kind for kind in (*LEAVES, *CONTAINERS)}
 _PARTS: dict[str, Any] = {kind.__name__: kind for kind in _PART_KINDS}
+LEVELS = 200
+"""Objects and lists within each other; a network of the catalogue has about twenty."""
+
 _NAMED = ("layers", "branches", "body", "heads", "apart")
 
 
@@ -61,10 +64,20 @@ def from_data(data: Any) -> Network:
     """The network that `to_data` gave as plain data. Raises DescriptionError, naming the place."""
     if not isinstance(data, dict):
         raise DescriptionError("not a network description: an object with 'name' and 'layers' is expected")
-    try:
-        return Network(**_fields(Network, data, ""))
-    except RecursionError:
-        raise DescriptionError("not a network description: it is nested too deeply") from None
+    if _deeper_than(LEVELS, data):
+        raise DescriptionError("not a network description: it is nested too deeply")
+    return Network(**_fields(Network, data, ""))
+
+
+def _deeper_than(levels: int, data: Any) -> bool:
+    """Told level by level: how deep Python can recurse is what other packages set it to."""
+    level = [data]
+    for _ in range(levels):
+        inside = [each.values() if isinstance(each, dict) else each for each in level]
+        level = [value for values in inside for value in values if isinstance(value, dict | list | tuple)]
+        if not level:
+            return False
+    return True
 
 
 def _named(pairs: Named | Starts) -> dict[str, Any]:

@@ -43,7 +43,7 @@ Edit: TypeAlias = Callable[[str, Layer, State], Layer]
 def rewritten(
     network: Network, state: Mapping[str, Tensor], rewrites: tuple[Rewrite, ...] | None = None
 ) -> tuple[Network, State]:
-    """The network as it is deployed, and its weights; `ALL` the rewrites unless others are given."""
+    """The network and its weights after the rewrites, `ALL` unless others are given."""
     made = dict(state)
     for rewrite in ALL if rewrites is None else rewrites:
         network, made = rewrite(network, made)

@@ -116,6 +116,10 @@ def _openvino(model: Path, batch: int, threads: int, goal: Goal) -> Runner:
         finally:
             requests.put(request)
 
+    if streams > 1:
+        # OpenVINO's binding prepares itself in the first pass, and two threads that begin at once wait for
+        # each other for ever: version 2026.4.
+        run(np.zeros(tuple(compiled.input(0).shape), np.uint8))
     return _in_batches(run, batch, streams)
 
 

@@ -188,6 +188,7 @@ def _openvino(one: Candidate, images: Floats) -> Callable[[], Floats]:
         finally:
             requests.append(request)
 
+    run(images[: one.part])  # two threads that begin at once would wait for each other: see `runtimes.runner`
     return _shared(one, run, images)
 
 

@@ -16,8 +16,8 @@ ROOT = Path(goingdeeper.__file__).parent
 ROOMS = [
     "version", "errors", "files", "stopping", "layers", "shapes", "trace", "stages", "notation", "edits",
     "catalogue", "names", "published", "costs", "tables", "drawings", "comparisons", "recipes",
-    "nn", "data", "runs", "weights", "evaluation", "training", "runtimes", "deploy", "prediction",
-    "reports", "checks", "timing", "opened", "api", "__init__", "cli", "__main__",
+    "nn", "probes", "data", "runs", "weights", "evaluation", "training", "runtimes", "deploy", "prediction",
+    "reports", "checks", "timing", "opened", "why", "api", "__init__", "cli", "__main__",
 ]  # fmt: skip
 TORCH_FREE = ROOMS[: ROOMS.index("nn")]
 # A network displays itself in a notebook, and a run is scored, by what stands below; the imports are late.
@@ -104,6 +104,7 @@ def exported(tmp_path_factory):
         "from goingdeeper.cli import deeper; deeper(['show', 'googlenet', '--json'], standalone_mode=False)",
         "import goingdeeper as gd; gd.recipe('resnet-cifar'); gd.list_recipes()",
         "from goingdeeper.cli import deeper; deeper(['recipes'], standalone_mode=False)",
+        "from goingdeeper.cli import deeper; deeper(['why'], standalone_mode=False)",
         "from goingdeeper.cli import deeper; deeper(['recipes', 'dsn-1', '--json'], standalone_mode=False)",
     ],
 )

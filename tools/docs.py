@@ -19,6 +19,7 @@ from goingdeeper.weights.known import known_weights
 sys.path.insert(0, str(Path(__file__).parent))  # the pages beside this file
 import layers_page
 import names_page
+import why_page
 
 DOCS = Path(__file__).parent.parent / "docs"
 
@@ -34,6 +35,7 @@ def pages() -> dict[str, str]:
         "protocols.md": _protocols(),
         "names.md": names_page.page(),
         "known-weights.md": _known_weights(),
+        "why.md": why_page.page(),
         "googlenet.svg": gd.draw(gd.network("googlenet")) + "\n",
         "inception-module.svg": gd.draw(gd.network("googlenet"), "3a") + "\n",
         "residual-block.svg": gd.draw(gd.network("resnet-50"), "conv3_1") + "\n",

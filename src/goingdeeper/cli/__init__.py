@@ -35,7 +35,10 @@ VERBS = {
     "compare": ("compare", "Say whether the difference between two runs is real."),
     "bench": ("bench", "Say how fast a network answers here, and which runtime to take."),
     "export": ("export", "Give a model away: other libraries' names, or the Hub."),
+    "why": ("why", "Show why these networks work, claim by claim, and what is true of it."),
 }
+
+SEED = click.IntRange(0, 2**31 - 1)
 
 NO_WRITING = (
     errno.EACCES, errno.EROFS, errno.EPERM, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from goingdeeper.cli import show_json
+from goingdeeper.cli import SEED, show_json
 from goingdeeper.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 DEMO_EPOCHS = 12
 MOST_RUNS = 100
-SEED = click.IntRange(0, 2**31 - 1)
 
 
 def _settings(

@@ -1,0 +1,1 @@
+"""A file for each topic: `arithmetic()`, `init(seed)` and `training(trials)`, those that it has."""

@@ -1,9 +1,10 @@
-"""Images to logits on the CPU: `python benchmarks/inference.py [--networks googlenet] [--batches 1 32]`.
+"""Images to logits on the CPU: `python benchmarks/inference.py [--precisions float32 int8]`.
 
 `deeper bench` of networks with random weights, against all rivals on the unrewritten networks: PyTorch eager
 in both memory formats, torch.compile with freezing, ONNX Runtime and OpenVINO, all in float32. Prints each
-network's table and JSON, then geometric means over the cases: of ours to the best rival, and to PyTorch
-eager, channels-last. --quick leaves out what compiles.
+network's table and JSON, then geometric means over the cases, for each of our precisions: of ours to the best
+rival, and to PyTorch eager, channels-last. int8 is calibrated on noise: its speed is meant alone. --quick
+leaves out what compiles.
 """
 
 from __future__ import annotations
@@ -19,16 +20,17 @@ from goingdeeper.timing.candidates import AGAINST, CHANNELS_LAST, RUNTIMES
 from goingdeeper.timing.case import random_model
 from goingdeeper.timing.rows import Bench
 from goingdeeper.timing.table import best_rival, document, grid
-from goingdeeper.timing.wishes import Wishes, checked
+from goingdeeper.timing.wishes import PRECISIONS, Wishes, checked
 
 NETWORKS = ["resnet-18-b", "resnet-50", "inception-v3", "googlenet"]
 COMPILING = {"torch", "compile"}
 
 
-def ratios(found: Bench, batch: int) -> tuple[float, float]:
-    """Our fastest row's to the fastest rival, and to PyTorch eager, channels-last."""
+def ratios(found: Bench, batch: int, precision: str) -> tuple[float, float]:
+    """Our fastest row's of a precision to the fastest rival, and to PyTorch eager, channels-last."""
     rows = [row for row in found.rows if row.candidate.batch == batch]
-    ours = max((row for row in rows if row.candidate.ours), key=lambda row: row.images_per_second)
+    own = [row for row in rows if row.candidate.ours and row.candidate.precision == precision]
+    ours = max(own, key=lambda row: row.images_per_second)
     best = best_rival(rows)
     assert best is not None
     return ours.ratio_to[best.candidate.what].value, ours.ratio_to[CHANNELS_LAST].value
@@ -38,6 +40,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--networks", nargs="+", default=NETWORKS)
     parser.add_argument("--batches", nargs="+", type=int, default=[1, 32])
+    parser.add_argument("--precisions", nargs="+", default=["float32"], choices=PRECISIONS)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--seconds", type=float, default=1.0)
     parser.add_argument("--threads", type=int, default=0)
@@ -48,20 +51,25 @@ def main() -> None:
         Wishes(
             runtimes=tuple(name for name in RUNTIMES if name not in left_out),
             against=tuple(name for name in AGAINST if name not in left_out),
-            batches=tuple(options.batches), threads=options.threads, rounds=options.rounds,
-            seconds=options.seconds,
+            precisions=tuple(options.precisions), batches=tuple(options.batches), threads=options.threads,
+            rounds=options.rounds, seconds=options.seconds,
         )
     )  # fmt: skip
-    cases = []
+    cases: dict[str, list[tuple[float, float]]] = {precision: [] for precision in wishes.precisions}
     for name in options.networks:
         found = bench(random_model(gd.network(name)), wishes)
         print(text(grid(found)))
         for problem in (*found.skipped, *(one.said for one in found.wrong)):
             print(problem)
         print(json.dumps(document(found)), flush=True)
-        cases += [ratios(found, batch) for batch in wishes.batches]
-    best, eager = (geometric_mean(one) for one in zip(*cases, strict=True))
-    print(f"{len(cases)} cases: {best:.2f}x the best rival, {eager:.2f}x PyTorch eager, channels-last")
+        for precision, ours in cases.items():
+            ours += [ratios(found, batch, precision) for batch in wishes.batches]
+    for precision, ours in cases.items():
+        best, eager = (geometric_mean(one) for one in zip(*ours, strict=True))
+        print(
+            f"{precision}, {len(ours)} cases: {best:.2f}x the best rival, "
+            f"{eager:.2f}x PyTorch eager, channels-last"
+        )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,10 @@
-"""Rows as they come out of a measurement, made by hand."""
+"""Rows as they come out of a measurement, made by hand; and what other processes open."""
 
 from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -40,3 +44,14 @@ def measurement():
         return Bench(rows=tuple(rows), **(facts | changed))
 
     return made
+
+
+@pytest.fixture
+def openers(monkeypatch):
+    """The module beside this file, also for other processes."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    spec = importlib.util.find_spec("openers")
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "openers", module)
+    spec.loader.exec_module(module)
+    return module

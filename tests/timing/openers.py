@@ -6,7 +6,10 @@ import os
 import sys
 import time
 
+import numpy as np
+
 from goingdeeper.errors import MissingExtra
+from goingdeeper.timing.side_by_side import WARM_UP
 
 HELD = []
 
@@ -45,6 +48,8 @@ def fails(kind):
         raise MissingExtra("pip install it")
     if kind == "strange":
         raise ZeroDivisionError("once\nand again")
+    if kind == "memory":
+        raise MemoryError
     os._exit(3)
 
 
@@ -63,3 +68,21 @@ def stops(after):
 
 def waits():
     time.sleep(60)
+
+
+def candidate(one, folder):
+    """Right logits for the tests of `measured`; by its runtime it fails at a block, or is killed there."""
+    logits = np.load(folder / "logits.npy")[: one.batch]
+    calls = 0
+
+    def call():
+        nonlocal calls
+        calls += 1
+        if calls > 1 + WARM_UP and one.batch > 1:
+            if one.runtime == "torch":
+                raise MemoryError("so many bytes\nand a line more")
+            if one.runtime == "onnxruntime":
+                os.kill(os.getpid(), 9)
+        return logits
+
+    return call

@@ -11,10 +11,12 @@ import onnxruntime
 import pytest
 import torch
 
-from goingdeeper.errors import MissingExtra, UsageError
+from goingdeeper.errors import MissingExtra, ResourceError, UsageError
 from goingdeeper.layers import LRN, Network
+from goingdeeper.timing import bench
 from goingdeeper.timing.candidates import Candidate, open_candidate
 from goingdeeper.timing.case import noise, random_model, write_case, write_plain_graph
+from goingdeeper.timing.floor import Peak
 from goingdeeper.timing.rows import rows_of
 from goingdeeper.timing.wishes import Wishes, checked, planned
 from goingdeeper.timing.workers import Worker
@@ -135,3 +137,63 @@ def test_rows_are_of_hand_made_seconds():
     assert ours.error == pytest.approx(2e-5, rel=0.02)
     assert ours.ratio_to["openvino"].value == 3.5  # of 8 / 2 and 6 / 2
     assert rival.ratio_to["openvino"].value == 1.0
+
+
+@pytest.fixture
+def measure(openers, monkeypatch, tmp_path):
+    """Measures what openers.py calls a candidate; each peak is given, or raised."""
+    logits = np.array([[1, -2], [3, 4]], np.float32)
+    np.save(tmp_path / "logits.npy", logits)
+    subject = bench.Subject("small", 10**9, logits, 1e-4, lambda one: one)
+    monkeypatch.setattr(bench, "open_candidate", openers.candidate)
+
+    def measured(*peaks, runtimes=("eager",), named=()):
+        left = iter(peaks)
+
+        def peak(threads):
+            found = next(left)
+            if isinstance(found, BaseException):
+                raise found
+            return Peak(found, "a product")
+
+        monkeypatch.setattr(bench, "measured_peak", peak)
+        wishes = Wishes(
+            runtimes, batches=(1, 2), against=(), named=frozenset(named), threads=1, rounds=2, seconds=0.001
+        )
+        return bench.measured(subject, checked(wishes), tmp_path, bench.silent, bench.silent)
+
+    return measured
+
+
+def test_a_candidate_that_ends_within_a_block_takes_no_other_with_it(measure):
+    runtimes = ("eager", "torch", "onnxruntime")
+    found = measure(1e9, 3e9, 2e9, runtimes=runtimes, named=("onnxruntime",))
+    rows = [(row.candidate.batch, row.candidate.runtime, len(row.means)) for row in found.rows]
+    assert sorted(rows) == [(1, "eager", 2), (1, "onnxruntime", 2), (1, "torch", 2), (2, "eager", 2)]
+    assert found.skipped == (
+        "torch, batch 2: memory is short (so many bytes); close others, or give a smaller --batch",
+        "onnxruntime, batch 2: onnxruntime was ended by SIGKILL; where memory is short, close others",
+    )
+    assert isinstance(found.failed, ResourceError) and "SIGKILL" in str(found.failed)
+    assert (found.peak.flops, found.interrupted) == (3e9, False)
+
+
+def test_ctrl_c_while_the_peak_is_measured_again_shows_what_there_is(measure):
+    found = measure(1e9, KeyboardInterrupt())
+    assert [row.candidate.batch for row in found.rows] == [1]
+    assert (found.peak.flops, found.interrupted, found.rounds) == (1e9, True, 2)
+    with pytest.raises(KeyboardInterrupt):
+        measure(KeyboardInterrupt())
+
+
+def test_a_peak_that_cannot_be_measured_again_costs_no_row(measure):
+    found = measure(1e9, ResourceError("a product was ended"), 1e9)
+    assert [row.candidate.batch for row in found.rows] == [1, 2]
+    assert found.skipped == ("the peak was not measured again: a product was ended",)
+
+
+def test_a_file_that_cannot_be_written_is_told_at_each_batch(model, tmp_path):
+    given = bench._Files(tmp_path, model, tmp_path / "run").given
+    for batch in (1, 32):
+        with pytest.raises(UsageError, match="run has no export in int8"):
+            given(Candidate("goingdeeper", "openvino", "int8", batch, "latency", 1))

@@ -2,26 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
-import sys
-from pathlib import Path
 
 import pytest
 
 from goingdeeper.errors import MissingExtra, ResourceError
 from goingdeeper.timing.workers import start
-
-
-@pytest.fixture
-def openers(monkeypatch):
-    """The module beside this file, also for other processes."""
-    monkeypatch.syspath_prepend(str(Path(__file__).parent))
-    spec = importlib.util.find_spec("openers")
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "openers", module)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_a_worker_answers_and_measures_in_a_process_of_its_own(openers):
@@ -51,6 +37,7 @@ def test_memory_is_the_most_beyond_what_the_process_had(openers):
     [
         ("extra", MissingExtra, r"^pip install it$"),
         ("strange", ResourceError, r"^ZeroDivisionError: once$"),
+        ("memory", ResourceError, r"^memory is short; close others, or give a smaller --batch$"),
         ("exit", ResourceError, r"^one was ended by status 3"),
     ],
 )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import platform
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from math import isfinite
@@ -85,8 +86,7 @@ def measured(subject: Subject, wishes: Wishes, folder: Path, note: Note, tell: T
     steps = _Steps(tell, 1 + sum(1 + len(plan) * (1 + wishes.rounds) for plan in plans.values()))
     rows: list[Row] = []
     wrong: list[Wrong] = []
-    skipped = [problem for name in wishes.runtimes if (problem := missing(name))]
-    failed: GoingDeeperError | None = None
+    lost = _Lost(wishes.named, [problem for name in wishes.runtimes if (problem := missing(name))])
     rounds, interrupted = wishes.rounds, False
     note(announced(wishes, plans, subject.macs))
     if subject.noise and "int8" in wishes.precisions:
@@ -98,45 +98,61 @@ def measured(subject: Subject, wishes: Wishes, folder: Path, note: Note, tell: T
         workers: dict[Candidate, Worker] = {}
         times: dict[Candidate, list[Sequence[float]]] = {}
         try:
-            for one in plan:
-                try:
-                    one = subject.given(one)
-                    workers[one] = start(one.name, open_candidate, (one, folder), wishes.threads)
-                except GoingDeeperError as problem:
-                    skipped.append(f"{one.name}, batch {batch}: {problem}")
-                    if one.runtime in wishes.named or not one.ours:
-                        failed = failed or problem
-                else:
-                    error = error_of(workers[one].answer, expected)
-                    # What int8 may cost was measured in errors of classification when it was made.
-                    if error <= subject.limit or (one.precision == "int8" and isfinite(error)):
-                        times[one] = []
+            with ExitStack() as opened:
+                for one in plan:
+                    try:
+                        one = subject.given(one)
+                        workers[one] = start(one.name, open_candidate, (one, folder), wishes.threads)
+                    except GoingDeeperError as problem:
+                        lost.one(one, problem)
                     else:
-                        wrong.append(Wrong(one, error))
-                        workers.pop(one).stop()
-                steps.one()
-            blocks = {one: workers[one].block for one in times}
-            in_turn(blocks, wishes.rounds, wishes.seconds, times, steps.one)
+                        opened.callback(workers[one].stop)
+                        error = error_of(workers[one].answer, expected)
+                        # What int8 may cost was measured in errors of classification when it was made.
+                        if error <= subject.limit or (one.precision == "int8" and isfinite(error)):
+                            times[one] = []
+                        else:
+                            wrong.append(Wrong(one, error))
+                            workers[one].stop()
+                    steps.one()
+                blocks = {one: workers[one].block for one in times}
+                in_turn(blocks, wishes.rounds, wishes.seconds, times, steps.one, lost.one)
+            # Again, as a peak that something else took a part of would flatter the rows.
+            peak = max(peak, measured_peak(wishes.threads), key=lambda one: one.flops)
+            steps.one()
         except KeyboardInterrupt:
             interrupted = True
-        finally:
-            for worker in workers.values():
-                worker.stop()
+        except GoingDeeperError as problem:
+            lost.said.append(f"the peak was not measured again: {problem}")
         whole = min(map(len, times.values()), default=0)
         if whole:
             rounds = min(rounds, whole)
             rows += rows_of({one: taken[:whole] for one, taken in times.items()}, workers, expected)
         if interrupted:
             break
-        # Again, as a peak that something else took a part of would flatter the rows.
-        peak = max(peak, measured_peak(wishes.threads), key=lambda one: one.flops)
-        steps.one()
     if interrupted and not rows:
         raise KeyboardInterrupt
     return Bench(
         subject.name, subject.macs, _machine(wishes.threads, peak), peak, rounds, wishes.seconds,
-        tuple(rows), tuple(wrong), tuple(dict.fromkeys(skipped)), failed, interrupted, subject.noise,
+        tuple(rows), tuple(wrong), tuple(dict.fromkeys(lost.said)), lost.failed, interrupted, subject.noise,
     )  # fmt: skip
+
+
+@dataclass
+class _Lost:
+    """The candidates that cannot be opened, or end within a block. said: why.
+
+    failed: the first error of a rival, or of a runtime that was asked for by name.
+    """
+
+    named: Collection[str]
+    said: list[str]
+    failed: GoingDeeperError | None = None
+
+    def one(self, one: Candidate, problem: GoingDeeperError) -> None:
+        self.said.append(f"{one.name}, batch {one.batch}: {problem}")
+        if one.runtime in self.named or not one.ours:
+            self.failed = self.failed or problem
 
 
 @dataclass
@@ -157,7 +173,7 @@ class _Files:
 
     def __init__(self, folder: Path, model: Model, run: Path | None) -> None:
         self.folder, self.model, self.run = folder, model, run
-        self.written: dict[Path, Path] = {}
+        self.written: dict[Path, Path | GoingDeeperError] = {}
 
     def given(self, one: Candidate) -> Candidate:
         kind = RUNTIMES.get(one.runtime) if one.ours else one.runtime if one.runtime in PACKAGES else None
@@ -166,8 +182,14 @@ class _Files:
         place = self.folder / ("ours" if one.ours else "rivals") / one.precision / kind
         if place not in self.written:
             place.mkdir(parents=True)
-            self.written[place] = self._write(one, kind, place)
-        return replace(one, model=self.written[place])
+            try:
+                self.written[place] = self._write(one, kind, place)
+            except GoingDeeperError as problem:  # which another batch has, too
+                self.written[place] = problem
+        found = self.written[place]
+        if isinstance(found, GoingDeeperError):
+            raise found
+        return replace(one, model=found)
 
     def _write(self, one: Candidate, kind: str, place: Path) -> Path:
         if not one.ours:

@@ -15,6 +15,8 @@ from typing import TypeVar
 
 import numpy as np
 
+from goingdeeper.errors import GoingDeeperError
+
 Block = Callable[[float], Sequence[float]]
 """Calls a candidate for some seconds, once at least, and gives the seconds of each call."""
 
@@ -89,18 +91,26 @@ def in_turn(
     blocks: Mapping[Key, Block],
     rounds: int,
     seconds: float,
-    times: Mapping[Key, list[Sequence[float]]],
+    times: dict[Key, list[Sequence[float]]],
     tell: Callable[[], object] = lambda: None,
+    lost: Callable[[Key, GoingDeeperError], object] | None = None,
 ) -> None:
     """Adds a block of each candidate a round to `times`, every other round in the opposite order.
 
-    So the drift of a machine hits all alike. tell: called after each block. What is measured stays in `times`
-    where this is interrupted.
+    So the drift of a machine hits all alike. tell: called after each block. lost: takes the error of a
+    candidate that ends, which is taken out of `times`; without it the error is raised. What is measured stays
+    in `times` where this is interrupted.
     """
     for number in range(rounds):
-        names = list(blocks)
+        names = list(times)
         for name in names if number % 2 == 0 else reversed(names):
-            times[name].append(blocks[name](seconds))
+            try:
+                times[name].append(blocks[name](seconds))
+            except GoingDeeperError as problem:
+                if lost is None:
+                    raise
+                lost(name, problem)
+                del times[name]
             tell()
 
 

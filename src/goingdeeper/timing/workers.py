@@ -44,7 +44,7 @@ class Worker:
     """What it took at most, in bytes, beyond Python and NumPy; known after a block."""
 
     def block(self, seconds: float) -> Sequence[float]:
-        """The seconds of each call. Raises ResourceError where the process has ended."""
+        """The seconds of each call. Raises ResourceError where a call fails or the process has ended."""
         self.send(seconds)
         taken, self.memory = self.heard()
         return list(taken)
@@ -74,7 +74,7 @@ class Worker:
                 f"{self.name} was ended by {how}; where memory is short, close others"
             ) from None
         if kind == "failed":
-            problem: Exception = said[0]
+            problem: GoingDeeperError = said[0]
             raise problem
         return said[0], said[1]
 
@@ -125,18 +125,25 @@ def work() -> None:
         answer = call()
         took = time.perf_counter() - begun
         warm_up(call)
+        _say(answers, "", took, answer)
+        while (seconds := _asked(asked)) is not None:
+            taken = block(call, seconds)
+            most = _memory("VmHWM")
+            _say(answers, "", taken, None if most is None or before is None else most - before)
     except Exception as problem:
-        _say(answers, "failed", _portable(problem))
+        with suppress(BrokenPipeError):  # nobody listens any more
+            _say(answers, "failed", _portable(problem))
         end_process(1)
-    _say(answers, "", took, answer)
-    while True:
-        try:
-            seconds = pickle.load(asked)
-        except (EOFError, OSError):  # nobody asks any more
-            end_process(0)
-        taken = block(call, seconds)
-        most = _memory("VmHWM")
-        _say(answers, "", taken, None if most is None or before is None else most - before)
+    end_process(0)
+
+
+def _asked(asked: IO[bytes]) -> float | None:
+    """The seconds of the next block, None where nobody asks any more."""
+    try:
+        seconds: float = pickle.load(asked)
+    except (EOFError, OSError):
+        return None
+    return seconds
 
 
 def _say(answers: IO[bytes], *what: object) -> None:
@@ -162,9 +169,12 @@ def _memory(what: str) -> int | None:
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(what)), None)
 
 
-def _portable(problem: Exception) -> Exception:
+def _portable(problem: Exception) -> GoingDeeperError:
     """The error, or its first line where it cannot travel between processes or is no one's message."""
-    if isinstance(problem, GoingDeeperError | MemoryError):
+    if isinstance(problem, GoingDeeperError):
         return problem
-    first = (str(problem).strip() or type(problem).__name__).splitlines()[0]
-    return ResourceError(f"{type(problem).__name__}: {first}")
+    first = next(iter(str(problem).strip().splitlines()), "")
+    if isinstance(problem, MemoryError):
+        what = f"memory is short ({first})" if first else "memory is short"
+        return ResourceError(f"{what}; close others, or give a smaller --batch")
+    return ResourceError(f"{type(problem).__name__}: {first}" if first else type(problem).__name__)

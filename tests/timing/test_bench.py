@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from dataclasses import replace
 
@@ -83,6 +85,36 @@ def test_every_candidate_gives_the_logits_of_its_images(model, tmp_path, what, r
         expected = model.net(torch.from_numpy(floats.transpose(0, 3, 1, 2)).float()).numpy()
     assert found.shape == expected.shape
     assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).max()
+
+
+ALONE = """
+import sys
+from pathlib import Path
+def hook(event, args):
+    if event.startswith("socket.") or event in ("subprocess.Popen", "os.fork"):
+        sys.stderr.write(f"seen: {event}\\n")
+sys.addaudithook(hook)
+from goingdeeper.timing.candidates import Candidate, open_candidate
+what, folder = sys.argv[1], Path(sys.argv[2])
+open_candidate(Candidate(what, what, "float32", 1, "latency", 1, folder / "plain.onnx"), folder)()
+"""
+
+
+@pytest.mark.parametrize("what", ["onnxruntime", "openvino"])
+def test_nobody_is_told_of_a_rival(model, tmp_path, what):
+    """In a process of its own: no connection, nothing in the home folder."""
+    write_case(tmp_path, model, noise(model, 1))
+    write_plain_graph(tmp_path / "plain.onnx", model)
+    (tmp_path / "home").mkdir()
+    kept = {
+        name: value for name, value in os.environ.items() if name not in ("CI", "TF_BUILD", "JENKINS_URL")
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", ALONE, what, tmp_path], env=kept | {"HOME": str(tmp_path / "home")},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert list((tmp_path / "home").iterdir()) == []
 
 
 def test_batches_that_threads_can_share_are_tried_in_parts():

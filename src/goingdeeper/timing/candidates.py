@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goingdeeper.runtimes import silent
-from goingdeeper.runtimes.runner import Goal, open_runner
+from goingdeeper.runtimes.runner import Goal, open_runner, openvino_alone
 
 OURS = "goingdeeper"
 EAGER, COMPILED = "eager", "compile"
@@ -166,8 +166,7 @@ def _onnxruntime(one: Candidate, images: Floats) -> Callable[[], Floats]:
 
 
 def _openvino(one: Candidate, images: Floats) -> Callable[[], Floats]:
-    import openvino
-
+    openvino = openvino_alone()
     core = openvino.Core()
     model = core.read_model(one.model)
     model.reshape([one.part, *images.shape[1:]])

@@ -118,7 +118,8 @@ def load(path: PathLike, *, goal: Goal = "latency") -> Run:
     if is_export(place):
         return Run(place, load_export(place, goal=goal))
     try:
-        if chosen := recommended(place):
+        # What another machine found fastest is of no use here, and the Hub has no exports.
+        if not os.fspath(path).startswith("hf:") and (chosen := recommended(place)):
             return Run(place, load_export(chosen.export, goal=goal, threads=chosen.threads))
     except GoingDeeperError as problem:
         note = f"{problem}; the run itself answers"

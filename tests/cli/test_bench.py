@@ -13,12 +13,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import goingdeeper as gd
 from goingdeeper import catalogue
 from goingdeeper.data.preprocessing import Preprocessing
 from goingdeeper.deploy.export import export
+from goingdeeper.errors import ResourceError
 from goingdeeper.nn.build import build
 from goingdeeper.runs.model import Model, load_model, save_model
-from goingdeeper.timing import floor
+from goingdeeper.runtimes.exported import ExportedModel
+from goingdeeper.timing import bench, floor, recommend
+from goingdeeper.timing.candidates import Candidate
+from goingdeeper.timing.floor import Peak
+from goingdeeper.timing.rows import Bench, Row
 
 SHORT = ("--seconds", "0.02", "--rounds", "1", "--threads", "1", "--batch", "1")
 
@@ -52,11 +58,48 @@ def test_a_run_is_measured_and_keeps_what_is_recommended(deeper, model, tmp_path
     assert said.out.splitlines()[-1] == f"next:  deeper export '{run}' --to openvino"
     assert said.err.startswith("about ") and "candidates 2 at batch 1, 1 block of 0.02 s" in said.err
     assert (tmp_path / "bars.svg").read_bytes().startswith(b"<?xml")
-    assert load_model(run).config["recommended"] == {
-        "runtime": "openvino", "precision": "float32", "goal": "latency", "threads": 1, "batch": 1,
-        "export": "export/openvino",
-    }  # fmt: skip
+    assert load_model(run).config["recommended"] == {"export": "export/openvino", "threads": 1}
     assert {file.name for file in run.iterdir()} == {file.name for file in model.iterdir()}
+    assert deeper("export", run, "--to", "openvino").status == 0
+    (run / "model.safetensors").unlink()  # which predicting does not read
+    found = gd.load(run)
+    assert isinstance(found.opened, ExportedModel) and found.note == ""
+    assert deeper("predict", run, run / "golden.png").status == 0
+
+
+@pytest.fixture
+def measured(monkeypatch):
+    """What `deeper bench` measures, made by hand: PyTorch eager, and OpenVINO, which is slower."""
+    ours = {
+        Candidate("goingdeeper", name, "float32", 1, "latency", 1): rate
+        for name, rate in (("eager", 20.0), ("openvino", 10.0))
+    }
+    rows = [Row(one, rate, 1, 1, None, 1, 0, {}, (1 / rate,)) for one, rate in ours.items()]
+    machine = {"processor": "AMD EPYC", "threads": 1, "versions": {}}
+    found = Bench("small", 10**9, machine, Peak(1e11, "a product"), 1, 0.5, tuple(rows), (), (), None, False)
+    monkeypatch.setattr(bench, "bench", lambda *given, **named: found)
+
+
+def test_the_model_below_a_run_means_the_run(deeper, model, tmp_path, measured):
+    run = tmp_path / "run"
+    shutil.copytree(model, run / "model")
+    (run / "run.json").write_text("{}")
+    said = deeper("bench", run / "model")
+    assert said.status == 0, said
+    assert "recommended: openvino for latency: 10.0 images/s at batch 1, 0.50" in said.out
+    assert said.out.splitlines()[-1] == f"next:  deeper export {run} --to openvino"
+    assert load_model(run).config["recommended"] == {"export": "export/openvino", "threads": 1}
+
+
+def test_a_run_that_cannot_be_written_costs_no_figure(deeper, model, measured, monkeypatch):
+    def full(file, content):
+        raise ResourceError("the disk is full")
+
+    monkeypatch.setattr(recommend, "write_whole", full)
+    said = deeper("bench", model, "--json")
+    assert (said.status, said.err) == (5, "deeper: the disk is full\n")
+    assert json.loads(said.out)["recommended"]["kept"] is False
+    assert json.loads(said.out)["rows"][0]["images_per_second"] == 20
 
 
 @pytest.mark.slow

@@ -487,7 +487,7 @@ def exported(deeper, copy):
 def recommend(run, export):
     """As `deeper bench` writes it."""
     config = json.loads((run / "model/config.json").read_text("utf-8"))
-    config["recommended"] = {"runtime": "onnxruntime", "threads": 1, "export": export}
+    config["recommended"] = {"export": export, "threads": 1}
     (run / "model/config.json").write_bytes(sealed(config))
 
 
@@ -523,7 +523,8 @@ def test_predict_uses_the_export_that_is_recommended(deeper, copy, exported, pet
     shutil.rmtree(exported)
     said = deeper("predict", copy, image)
     assert said.out == plain.out
-    assert "export/onnx, which is recommended, is no export; the run itself answers" in said.err
+    command = f"deeper export {copy} --to onnx"
+    assert f"which is recommended, is not there yet; `{command}` makes it; the run itself answers" in said.err
 
 
 def alter(folder, edit):

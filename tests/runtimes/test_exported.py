@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -123,6 +124,24 @@ def test_a_config_that_says_nonsense(copied, edit, what):
     assert "\n" not in str(problem.value)
 
 
+def test_one_that_was_compiled_for_another_torch_is_not_opened(copied):
+    """Its file is none that torch could open."""
+    folder = copied("onnx")
+    (folder / "model.onnx").rename(folder / "model.pt2")
+
+    def edit(config, made):
+        config.update(runtime="torch", torch=made)
+        config["files"][0]["file"] = "model.pt2"
+
+    edited(folder, lambda config: edit(config, "1.13.1"))
+    message = f"was compiled for PyTorch 1.13.1, and this is {torch.__version__}; export again"
+    with pytest.raises(DataError, match=re.escape(message)):
+        load_export(folder)
+    edited(folder, lambda config: edit(config, torch.__version__))
+    with pytest.raises(DataError, match="cannot be opened by PyTorch"):
+        load_export(folder)
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff", b"null"])
 def test_a_broken_config(copied, content):
     folder = copied("onnx")
@@ -196,7 +215,7 @@ def run(exports, tmp_path):
 
 
 def recommend(run, **said):
-    edited(run / "model", lambda config: config.update(recommended={"runtime": "onnxruntime", **said}))
+    edited(run / "model", lambda config: config.update(recommended=said))
 
 
 def test_what_is_recommended(run):
@@ -210,13 +229,50 @@ def test_what_is_recommended(run):
 
 
 @pytest.mark.parametrize("export", ["export/gone", "model", "../run/export/onnx", ""])
-def test_what_is_recommended_and_not_there(run, export):
+def test_what_is_recommended_and_no_export(run, export):
     recommend(run, export=export)
     with pytest.raises(UsageError, match="which is recommended, is no export"):
         recommended(run)
     recommend(run, export=str(run / "export/onnx"))
     with pytest.raises(UsageError, match="which is recommended, is no export"):
         recommended(run)
+
+
+def test_what_is_recommended_and_not_there_yet(run):
+    for name, words in (("torch", "torch"), ("openvino-int8", "openvino --int8")):
+        recommend(run, export=f"export/{name}")
+        with pytest.raises(UsageError, match=rf"not there yet; `deeper export {run} --to {words}` makes it"):
+            recommended(run)
+
+
+def test_the_model_below_a_run_means_the_run_and_one_on_its_own_itself(run, tmp_path):
+    recommend(run, export="export/onnx", threads=1)
+    with pytest.raises(UsageError, match=r"model/export/onnx, which is recommended, is not there yet"):
+        recommended(run / "model")  # of a folder that is no run's
+    (run / "run.json").write_text("{}")
+    assert recommended(run / "model") == recommended(run) == Recommended(run / "export/onnx", 1)
+    shutil.copytree(run / "model", tmp_path / "bare")
+    with pytest.raises(UsageError, match=rf"`deeper export {tmp_path}/bare --to onnx` makes it"):
+        recommended(tmp_path / "bare")
+    shutil.copytree(run / "export", tmp_path / "bare/export")
+    assert recommended(tmp_path / "bare") == Recommended(tmp_path / "bare/export/onnx", 1)
+
+
+def test_an_altered_recommendation_is_not_used(run):
+    recommend(run, export="export/onnx")
+    file = run / "model/config.json"
+    sound = file.read_text("utf-8")
+    file.write_text(sound.replace('"export/onnx"', '"export/openvino"'), "utf-8")
+    with pytest.raises(GateError, match=r"model/config\.json was altered after it was saved"):
+        recommended(run)
+    config = json.loads(sound)
+    del config["seal"]
+    file.write_text(json.dumps(config), "utf-8")
+    with pytest.raises(GateError, match="altered"):
+        recommended(run)
+    del config["golden"]["sha256"]  # as a model of before there was a seal
+    file.write_text(json.dumps(config), "utf-8")
+    assert recommended(run) == Recommended(run / "export/onnx", 0)
 
 
 def test_an_export_of_older_weights_is_not_used(run):

@@ -6,7 +6,6 @@ import shlex
 import shutil
 import signal
 from collections.abc import Callable
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from textwrap import fill
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from goingdeeper.cli import show_json
-from goingdeeper.errors import GateError, Interrupted, UsageError, shown
+from goingdeeper.errors import GateError, GoingDeeperError, Interrupted, UsageError, shown
 from goingdeeper.files import write_whole
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ def _counts(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int
     return counts
 
 
-@click.command("bench", short_help="Say how fast a network answers here, and which runtime to take.")
+@click.command("bench")
 @click.argument("what", metavar="RUN|NETWORK|EXPORT")
 @click.option(
     "--runtime", "runtimes", callback=_names, metavar="NAMES", help="Of: eager, torch, onnxruntime, openvino."
@@ -112,12 +111,12 @@ def bench_command(
     """Measure how fast RUN, a NETWORK with random weights, or an EXPORT answers on this machine.
 
     Each way to run the rewritten network, and each rival on the network as published, is a process of its
-    own; they take turns. Logits are compared with the network's own. What is fastest is recommended, and
+    own; they take turns. Logits are compared with the network's own. The fastest export is recommended, and
     kept in RUN for `deeper predict`. Ctrl-C shows what is measured so far.
     """
     if out is not None and (out.suffix.lower() not in (".png", ".svg", ".pdf") or not out.parent.is_dir()):
         raise UsageError(f"-o {out}: give a .png, .svg or .pdf, in a folder that is there")
-    from goingdeeper.runtimes.exported import is_export
+    from goingdeeper.runtimes.exported import is_export, run_of
     from goingdeeper.timing.bench import bench
     from goingdeeper.timing.candidates import RUNTIMES
     from goingdeeper.timing.wishes import Wishes, checked
@@ -139,9 +138,10 @@ def bench_command(
     else:
         wishes = checked(wishes)
         model = _model(what, place)
-        found = _watched(partial(bench, run=place), model, wishes)
-        if place is not None and not what.startswith("hf:"):
-            run, folder = place, model.path
+        own = None if place is None else run_of(place)
+        found = _watched(partial(bench, run=own), model, wishes)
+        if own is not None and not what.startswith("hf:"):
+            run, folder = own, model.path
     _show(found, as_json, out, run, folder, goal)
 
 
@@ -179,23 +179,29 @@ def _show(
     found: Bench, as_json: bool, out: Path | None, run: Path | None, folder: Path | None, goal: Goal
 ) -> None:
     """The table or the document, the picture, the recommendation; then what was wrong, as an exit status."""
+    from goingdeeper.runtimes.exported import making
     from goingdeeper.tables.grid import text
-    from goingdeeper.timing.recommend import recommended
+    from goingdeeper.timing.recommend import keep, recommended
     from goingdeeper.timing.table import document, grid
 
     width = max(min(shutil.get_terminal_size((80, 24)).columns, 100), 20)
     # What int8 of random weights costs in accuracy nobody knows.
     known = [row for row in found.rows if not found.noise or row.candidate.precision == "float32"]
     chosen = recommended(known, goal)
-    whole = not found.interrupted and not found.wrong
-    kept = chosen is not None and folder is not None and whole
+    kept, unkept = False, None
+    if chosen is not None and folder is not None and not found.interrupted and not found.wrong:
+        try:
+            keep(chosen, folder)
+            kept = True
+        except (GoingDeeperError, OSError) as problem:  # told when all that was measured is
+            unkept = problem
     if as_json:
-        said = None if chosen is None else asdict(chosen.way) | {"reason": chosen.reason, "kept": kept}
+        said = None if chosen is None else _data(chosen) | {"kept": kept}
         show_json(document(found) | {"recommended": said})
     elif found.rows:
         click.echo(text(grid(found), width))
-    for problem in found.skipped:
-        click.echo(problem, err=True)
+    for left_out in found.skipped:
+        click.echo(left_out, err=True)
     for one in found.wrong:
         click.echo(f"WRONG {one.said}; refused", err=True)
     if out is not None and found.rows:
@@ -205,9 +211,13 @@ def _show(
         click.echo(f"drawn: {shown(out)}", err=True)
     if chosen is not None and not as_json:
         click.echo(fill(f"recommended: {chosen.said}", width, subsequent_indent="  "))
-    if kept:
-        assert chosen is not None and run is not None and folder is not None
-        _keep(chosen, run, folder, as_json)
+    if kept and not as_json:
+        assert chosen is not None and run is not None
+        there = (run / chosen.export / "config.json").is_file()
+        command = f"deeper predict {shlex.quote(str(run))} IMAGES" if there else making(run, chosen.export)
+        click.echo(f"next:  {command}")
+    if unkept is not None:
+        raise unkept
     if found.interrupted:
         raise Interrupted(
             f"interrupted after {found.rounds} rounds; nothing is kept in the run", signal.SIGINT
@@ -218,16 +228,9 @@ def _show(
         raise found.failed
 
 
-def _keep(chosen: Choice, run: Path, folder: Path, as_json: bool) -> None:
-    from goingdeeper.timing.recommend import keep
-
-    keep(chosen.way, folder)
-    if as_json:
-        return
-    named = chosen.way.export
-    if named is not None and not (run / named / "config.json").is_file():
-        to = named.removeprefix("export/").removesuffix("-int8")
-        int8 = " --int8" if named.endswith("-int8") else ""
-        click.echo(f"next:  deeper export {shlex.quote(str(run))} --to {to}{int8}")
-    else:
-        click.echo(f"next:  deeper predict {shlex.quote(str(run))} IMAGES")
+def _data(chosen: Choice) -> dict[str, Any]:
+    one = chosen.candidate
+    return {
+        "runtime": one.runtime, "precision": one.precision, "goal": chosen.goal, "batch": one.batch,
+        "threads": one.threads, "export": chosen.export, "reason": chosen.reason,
+    }  # fmt: skip

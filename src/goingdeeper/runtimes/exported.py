@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +33,9 @@ SCHEMA = 1
 MODELS = ("model.onnx", "model.xml", "model.pt2")
 """The file of an export that its runtime opens is one of these."""
 
+EXPORTS = re.compile("export/(onnx|openvino|torch)(-int8)?")
+"""Where below a run `deeper export` writes."""
+
 TOLERANCES = {"float32": TOLERANCE, "int8": 0.05}
 """Of golden logits. A rounding that falls otherwise on another machine is a whole step of an int8 value."""
 
@@ -48,6 +53,11 @@ class ExportedModel:
     config: dict[str, Any]
     path: Path
     runner: Runner = field(repr=False)
+
+    @property
+    def file(self) -> Path:
+        """What its runtime opens."""
+        return next(self.path / name for name in MODELS if (self.path / name).is_file())
 
     def fit(self, pixels: Pixels) -> Pixels:
         """The image at the size that the network's central square is taken from."""
@@ -71,6 +81,7 @@ def load_export(path: Path, *, goal: Goal = "latency", threads: int = 0) -> Expo
         classes = tuple(str(name) for name in config["classes"])
         size, shorter = _sides(config["preprocessing"])
         runtime, golden = str(config["runtime"]), config["golden"]
+        compiled_by = str(config["torch"]) if runtime == "torch" else ""
         expected = np.array([float(value) for value in golden["logits"]])
         picture, picture_sha256 = folder / Path(golden["image"]).name, str(golden["sha256"])
         files = [stored_from(folder, one, "export") for one in config["files"]]
@@ -89,6 +100,8 @@ def load_export(path: Path, *, goal: Goal = "latency", threads: int = 0) -> Expo
     try:
         for one in files:  # before a runtime, which might not survive it, sees any of them
             one.check()
+        if compiled_by:
+            _check_torch(folder, compiled_by)
         runner = open_runner(runtime, model, threads=threads, goal=goal)
         pixels = decode(picture)
         if sha256(picture.read_bytes()) != picture_sha256:
@@ -118,24 +131,41 @@ class Recommended:
     threads: int
 
 
-def recommended(run: Path) -> Recommended | None:
-    """What a run's model/config.json recommends, None where that is no export.
+def recommended(path: Path) -> Recommended | None:
+    """What the model of a run, or a model folder, recommends; None where that is no export.
 
-    Raises UsageError where it is not there, or was made from other weights than the run has now.
+    Raises GateError where its config.json was altered, UsageError where the export is not there, or was made
+    from other weights than the model has now.
     """
-    config = _config(run / "model")
+    run = run_of(path)
+    model = next((one for one in (run, run / "model") if (one / "config.json").is_file()), run)
+    config = _config(model)
     said, weights = config.get("recommended"), config.get("weights")
     if not isinstance(said, dict) or not isinstance(said.get("export"), str) or not isinstance(weights, dict):
         return None
-    name, threads = Path(said["export"]), said.get("threads", 0)
+    _check_seal(model / "config.json", config)
+    name, threads = said["export"], said.get("threads", 0)
     folder = run / name
-    if name.is_absolute() or ".." in name.parts or not is_export(folder):
+    if not EXPORTS.fullmatch(name):
         raise UsageError(f"{folder}, which is recommended, is no export")
+    if not is_export(folder):
+        raise UsageError(f"{folder}, which is recommended, is not there yet; `{making(run, name)}` makes it")
     of = _config(_folder(folder)).get("of")
     if not isinstance(of, dict) or of.get("weights") != weights.get("sha256"):
         raise UsageError(f"{folder}, which is recommended, was made from other weights; export again")
     # The run may have come from another machine.
     return Recommended(folder, threads if threads in range(1, cpus() + 1) else 0)
+
+
+def run_of(path: Path) -> Path:
+    """The run that a path means: RUN/model means RUN, and a model folder on its own itself."""
+    return path.parent if path.name == "model" and (path.parent / "run.json").is_file() else path
+
+
+def making(run: Path, export: str) -> str:
+    """The command that makes one of `EXPORTS`."""
+    to, _, int8 = export.removeprefix("export/").partition("-")
+    return f"deeper export {shlex.quote(str(run))} --to {to}" + (" --int8" if int8 else "")
 
 
 def _folder(path: Path) -> Path:
@@ -145,6 +175,26 @@ def _folder(path: Path) -> Path:
     if not path.exists():
         raise RunFolderError(f"there is no folder {path}; `deeper export` makes one")
     raise RunFolderError(f"{path} is no finished export: it has no config.json; export again")
+
+
+def _check_seal(file: Path, config: Mapping[str, Any]) -> None:
+    golden = config.get("golden")
+    older = "seal" not in config and not (isinstance(golden, dict) and "sha256" in golden)
+    # Models of before there was a seal have neither.
+    if not older and not unbroken(file.read_bytes().decode("utf-8"), config.get("seal")):
+        raise was_altered(file)
+
+
+def _check_torch(folder: Path, compiled_by: str) -> None:
+    """Raises DataError where an export was compiled for another torch, which might end the process."""
+    try:
+        import torch
+    except ImportError:  # as opening it tells
+        return
+    if compiled_by != torch.__version__:
+        raise DataError(
+            f"{folder} was compiled for PyTorch {compiled_by}, and this is {torch.__version__}; export again"
+        )
 
 
 def _holds_export(place: Path) -> bool:

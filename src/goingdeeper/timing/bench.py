@@ -21,7 +21,7 @@ from goingdeeper.deploy.form import form_of
 from goingdeeper.deploy.quantise import QUANTISERS, check_tools
 from goingdeeper.errors import GoingDeeperError, UsageError
 from goingdeeper.runs.model import Model
-from goingdeeper.runtimes.exported import MODELS, is_export, load_export
+from goingdeeper.runtimes.exported import is_export, load_export, making
 from goingdeeper.timing.candidates import PACKAGES, RUNTIMES, Candidate, open_candidate
 from goingdeeper.timing.case import noise, write_case, write_plain_graph
 from goingdeeper.timing.floor import Peak, measured_peak
@@ -206,15 +206,14 @@ class _Files:
 
     def _made(self, kind: str, run: Path) -> Path:
         """The run's own int8 export, whose error is known."""
-        folder = run / "export" / f"{kind}-int8"
+        name = f"export/{kind}-int8"
+        folder = run / name
         if not is_export(folder):
-            raise UsageError(
-                f"{run} has no export in int8; `deeper export {run} --to {kind} --int8` makes it"
-            )
+            raise UsageError(f"{run} has no export in int8; `{making(run, name)}` makes it")
         found = load_export(folder)
         if found.config["of"]["weights"] != self.model.config["weights"]["sha256"]:
             raise UsageError(f"{folder} was made from other weights; export again")
-        return next(folder / name for name in MODELS if (folder / name).is_file())
+        return found.file
 
 
 def _machine(threads: int, peak: Peak) -> dict[str, Any]:

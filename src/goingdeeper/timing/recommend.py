@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from goingdeeper.files import write_whole
@@ -16,39 +16,33 @@ from goingdeeper.timing.side_by_side import ratio
 
 
 @dataclass(frozen=True)
-class Way:
-    """What `deeper predict` goes by. batch: images a pass. export: the folder below the run that
-    `deeper export` makes for it; None where the model itself runs."""
-
-    runtime: str
-    precision: str
-    goal: Goal
-    threads: int
-    batch: int
-    export: str | None
-
-
-@dataclass(frozen=True)
 class Choice:
-    """The way, and why. goal: what was asked for, which one batch at a time can serve best, too."""
+    """The export to take, and why. goal: what was asked for, which one batch at a time can serve best."""
 
-    way: Way
-    name: str
+    candidate: Candidate
     goal: Goal
     reason: str
 
     @property
+    def export(self) -> str:
+        """Where `deeper export` writes it, below the run."""
+        one = self.candidate
+        kind = RUNTIMES[one.runtime]
+        return f"export/{kind}" if one.precision == "float32" else f"export/{kind}-{one.precision}"
+
+    @property
     def said(self) -> str:
-        return f"{self.name} for {self.goal}: {self.reason}"
+        return f"{self.candidate.name} for {self.goal}: {self.reason}"
 
 
 def recommended(rows: Sequence[Row], goal: Goal) -> Choice | None:
-    """The fastest of ours for a goal, and why; None where none of ours was measured.
+    """The fastest for a goal of what `deeper export` writes, and why; None where none was measured.
 
-    For latency at the smallest batch that was measured, for throughput whichever batch gives the most images
+    PyTorch eager is not among it: a run that has no export answers by the network that is not rewritten. For
+    latency at the smallest batch that was measured, for throughput whichever batch gives the most images
     a second.
     """
-    ours = [row for row in rows if row.candidate.ours]
+    ours = [row for row in rows if row.candidate.ours and RUNTIMES[row.candidate.runtime]]
     if not ours:
         return None
     if goal == "latency":
@@ -65,25 +59,16 @@ def recommended(rows: Sequence[Row], goal: Goal) -> Choice | None:
         reason += (
             f", {r.value:.2f} times ({r.low:.2f} to {r.high:.2f}) as many as {other.candidate.name}{whose}"
         )
-    # Of a batch in parts each thread takes one: that is what predict gives it at a time.
-    way = Way(one.runtime, one.precision, one.goal, one.threads, one.part, export_for(one))
-    return Choice(way, one.name, goal, reason)
+    return Choice(one, goal, reason)
 
 
-def export_for(one: Candidate) -> str | None:
-    """Where `deeper export` writes it, below the run."""
-    kind = RUNTIMES[one.runtime]
-    if kind is None:
-        return None
-    return f"export/{kind}" if one.precision == "float32" else f"export/{kind}-{one.precision}"
-
-
-def keep(chosen: Way, model: Path) -> None:
-    """Writes it into the config.json of a model folder, whole or not at all, and seals that anew."""
+def keep(chosen: Choice, model: Path) -> None:
+    """Writes what `deeper predict` goes by into a model folder's config.json, whole or not at all, and seals
+    that anew."""
     file = model / "config.json"
     config = json.loads(file.read_text("utf-8"))
     seal = config.pop("seal", None)
-    config["recommended"] = asdict(chosen)
+    config["recommended"] = {"export": chosen.export, "threads": chosen.candidate.threads}
     # A model of before there were seals has no hash of its golden image, which a seal would ask for.
     plain = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
     write_whole(file, plain.encode("utf-8") if seal is None else sealed(config))

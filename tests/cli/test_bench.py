@@ -186,6 +186,7 @@ def test_ctrl_c_shows_what_is_measured(model, tmp_path, environment):
         (("resnet-50", "--runtime", ","), 2, "--runtime names nothing"),
         (("resnet-50", "--against", "tensorrt"), 2, "unknown rival 'tensorrt'; "),
         (("resnet-50", "--precision", "fp8"), 2, "unknown precision 'fp8'"),
+        (("resnet-50", "--runtime", "eager", "--precision", "int8"), 2, "none of eager runs int8; "),
         (("resnet-50", "--batch", "1,x"), 2, "--batch 1,x: whole numbers from 1 on"),
         (("resnet-50", "--batch", "0"), 2, "--batch 0: whole numbers from 1 on"),
         (("resnet-50", "-o", "bars.gif"), 2, "-o bars.gif: give a .png, .svg or .pdf"),

@@ -71,7 +71,9 @@ def waits():
 
 
 def candidate(one, folder):
-    """Right logits for the tests of `measured`; by its runtime it fails at a block, or is killed there."""
+    """Right logits for the tests of `measured`, but of int8; two runtimes end within a block."""
+    if one.precision == "int8":
+        raise MissingExtra("pip install it")
     logits = np.load(folder / "logits.npy")[: one.batch]
     calls = 0
 

@@ -13,15 +13,23 @@ import onnxruntime
 import pytest
 import torch
 
+from goingdeeper import catalogue
+from goingdeeper.data.decode import png
+from goingdeeper.data.preprocessing import Preprocessing
+from goingdeeper.deploy.export import WRITERS, export
+from goingdeeper.deploy.form import form_of
 from goingdeeper.errors import MissingExtra, ResourceError, UsageError
 from goingdeeper.layers import LRN, Network
-from goingdeeper.timing import bench
+from goingdeeper.nn.build import build
+from goingdeeper.runs.model import load_model, save_model
+from goingdeeper.runtimes.exported import ExportedModel
+from goingdeeper.timing import bench, exports
 from goingdeeper.timing.candidates import Candidate, open_candidate
 from goingdeeper.timing.case import noise, random_model, write_case, write_plain_graph
 from goingdeeper.timing.floor import Peak
 from goingdeeper.timing.rows import rows_of
 from goingdeeper.timing.wishes import Wishes, checked, planned
-from goingdeeper.timing.workers import Worker
+from goingdeeper.timing.workers import Worker, start
 
 
 @pytest.fixture
@@ -70,7 +78,9 @@ def test_the_rivals_graph_is_the_network_as_published(model, tmp_path):
     ],
 )
 @pytest.mark.parametrize("goal", ["latency", "throughput"])
-def test_every_candidate_gives_the_logits_of_its_images(model, tmp_path, what, runtime, goal):
+def test_every_candidate_gives_the_logits_of_its_images(model, tmp_path, monkeypatch, what, runtime, goal):
+    for name in ("TMPDIR", "TORCHINDUCTOR_CACHE_DIR"):  # which it sets for a process of its own
+        monkeypatch.setenv(name, str(tmp_path))
     pixels = noise(model, 6)
     write_case(tmp_path, model, pixels)
     write_plain_graph(tmp_path / "plain.onnx", model)
@@ -135,6 +145,7 @@ def test_names_that_are_none_and_packages_that_are_missing(monkeypatch):
         (Wishes(runtimes=("openvine",)), "unknown runtime 'openvine'; did you mean openvino"),
         (Wishes(against=("egaer",)), "unknown rival 'egaer'; did you mean eager"),
         (Wishes(precisions=("bf16",)), "unknown precision 'bf16'"),
+        (Wishes(("eager", "torch"), precisions=("int8",)), "none of eager, torch runs int8; --runtime "),
     ):
         with pytest.raises(UsageError, match=message):
             checked(wishes)
@@ -146,6 +157,64 @@ def test_names_that_are_none_and_packages_that_are_missing(monkeypatch):
             MissingExtra, match=r"openvino needs openvino: pip install 'goingdeeper\[openvino\]'"
         ):
             checked(wishes)
+
+
+def test_int8_without_its_packages_is_refused(monkeypatch):
+    for package in ("onnxruntime", "openvino"):
+        monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MissingExtra, match=r"onnxruntime needs onnxruntime: pip install"):
+        checked(Wishes(precisions=("float32", "int8")))
+
+
+def an_export(folder, network, side):
+    """As `load_export` gives it."""
+    (folder / "golden.png").write_bytes(png(np.zeros((side, side, 3), np.uint8)))
+    (folder / "model.onnx").touch()
+    golden = {"image": "golden.png", "logits": [0.0, 1.0]}
+    config = {"network": network, "runtime": "onnxruntime", "precision": "float32", "golden": golden}
+    return ExportedModel(("cat", "dog"), side, side, config, folder, None)
+
+
+def test_an_export_is_measured_without_what_writes_one(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    (one,) = planned(exports.of_export(an_export(tmp_path, "googlenet", 64), Wishes()), 1)
+    assert one.ours and one.runtime == "onnxruntime"
+
+
+def test_an_export_is_measured_where_heads_would_not_fit(tmp_path, monkeypatch):
+    """GoogLeNet's heads pool 5x5 of a map that has 4x4 at 64x64."""
+    monkeypatch.setattr(exports, "measured", lambda subject, *given: subject)
+    found = exports.bench_export(an_export(tmp_path, "googlenet", 64), Wishes())
+    assert found.macs == pytest.approx(1_582_671_872 * (64 / 224) ** 2, rel=0.05)
+    assert found.given(Candidate("goingdeeper", "onnxruntime", "float32", 1, "latency", 1)).model == (
+        tmp_path / "model.onnx"
+    )
+
+
+def test_an_int8_export_that_was_being_replaced_is_found(tmp_path):
+    """A process that was killed between its renames leaves the older folder under another name."""
+    net = build(catalogue.network("cifar-resnet-20-a")).eval()
+    picture = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
+    classes = tuple(f"class {number}" for number in range(10))
+    save_model(tmp_path / "model", net, net.state_dict(), classes, Preprocessing(32), picture, {})
+    model = load_model(tmp_path)
+    export(model, tmp_path / "export/onnx-int8")
+    (tmp_path / "export/onnx-int8").rename(tmp_path / "export/.onnx-int8.old")
+    one = Candidate("goingdeeper", "onnxruntime", "int8", 1, "latency", 1)
+    given = bench._Files(tmp_path, model, tmp_path).given(one)
+    assert given.model == tmp_path / "export/.onnx-int8.old/model.onnx"
+
+
+@pytest.mark.slow
+def test_a_process_that_is_killed_leaves_nothing_of_torchs(model, tmp_path):
+    """What torch unpacks lies in the folder that a measurement removes."""
+    write_case(tmp_path, model, noise(model, 1))
+    form = form_of(model.net.description, model.net.state_dict(), model.preprocessing)
+    (file,) = WRITERS["torch"](form, {}, tmp_path)
+    one = Candidate("goingdeeper", "torch", "float32", 1, "latency", 1, file)
+    worker = start("torch", open_candidate, (one, tmp_path), 1)
+    worker.stop()
+    assert list(tmp_path.glob("aotinductor_*/**/*.so"))
 
 
 def test_rows_are_of_hand_made_seconds():
@@ -179,7 +248,7 @@ def measure(openers, monkeypatch, tmp_path):
     subject = bench.Subject("small", 10**9, logits, 1e-4, lambda one: one)
     monkeypatch.setattr(bench, "open_candidate", openers.candidate)
 
-    def measured(*peaks, runtimes=("eager",), named=()):
+    def measured(*peaks, runtimes=("eager",), named=(), **more):
         left = iter(peaks)
 
         def peak(threads):
@@ -192,7 +261,7 @@ def measure(openers, monkeypatch, tmp_path):
         wishes = Wishes(
             runtimes, batches=(1, 2), against=(), named=frozenset(named), threads=1, rounds=2, seconds=0.001
         )
-        return bench.measured(subject, checked(wishes), tmp_path, bench.silent, bench.silent)
+        return bench.measured(subject, checked(replace(wishes, **more)), tmp_path, bench.silent, bench.silent)
 
     return measured
 
@@ -222,6 +291,15 @@ def test_a_peak_that_cannot_be_measured_again_costs_no_row(measure):
     found = measure(1e9, ResourceError("a product was ended"), 1e9)
     assert [row.candidate.batch for row in found.rows] == [1, 2]
     assert found.skipped == ("the peak was not measured again: a product was ended",)
+
+
+def test_rivals_alone_are_no_success(measure):
+    """Also where nothing was asked for by name."""
+    found = measure(1e9, 1e9, 1e9, runtimes=("openvino",), precisions=("int8",), against=("eager",))
+    assert {row.candidate.what for row in found.rows} == {"eager", "eager channels-last"}
+    assert isinstance(found.failed, MissingExtra)
+    found = measure(1e9, 1e9, 1e9, runtimes=("eager", "openvino"), precisions=("float32", "int8"))
+    assert (len(found.rows), len(found.skipped), found.failed) == (4, 2, None)
 
 
 def test_a_file_that_cannot_be_written_is_told_at_each_batch(model, tmp_path):

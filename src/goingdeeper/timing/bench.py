@@ -27,7 +27,7 @@ from goingdeeper.timing.case import noise, write_case, write_plain_graph
 from goingdeeper.timing.floor import Peak, measured_peak
 from goingdeeper.timing.rows import Bench, Row, Wrong, error_of, rows_of
 from goingdeeper.timing.side_by_side import in_turn, processor
-from goingdeeper.timing.wishes import Wishes, announced, missing, planned
+from goingdeeper.timing.wishes import Wishes, announced, planned
 from goingdeeper.timing.workers import Worker, start
 
 Tell = Callable[[int, int], object]
@@ -55,7 +55,8 @@ def bench(
     """
     pixels = noise(model, max(wishes.batches))
     network = model.net.description
-    with tempfile.TemporaryDirectory(prefix="goingdeeper-") as name:
+    # A compiler that a candidate started may still write there.
+    with tempfile.TemporaryDirectory(prefix="goingdeeper-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         write_case(folder, model, pixels)
         subject = Subject(
@@ -86,7 +87,7 @@ def measured(subject: Subject, wishes: Wishes, folder: Path, note: Note, tell: T
     steps = _Steps(tell, 1 + sum(1 + len(plan) * (1 + wishes.rounds) for plan in plans.values()))
     rows: list[Row] = []
     wrong: list[Wrong] = []
-    lost = _Lost(wishes.named, [problem for name in wishes.runtimes if (problem := missing(name))])
+    lost = _Lost(wishes.named, list(wishes.left_out))
     rounds, interrupted = wishes.rounds, False
     note(announced(wishes, plans, subject.macs))
     if subject.noise and "int8" in wishes.precisions:
@@ -132,9 +133,10 @@ def measured(subject: Subject, wishes: Wishes, folder: Path, note: Note, tell: T
             break
     if interrupted and not rows:
         raise KeyboardInterrupt
+    failed = lost.failed if any(row.candidate.ours for row in rows) else lost.failed or lost.first
     return Bench(
         subject.name, subject.macs, _machine(wishes.threads, peak), peak, rounds, wishes.seconds,
-        tuple(rows), tuple(wrong), tuple(dict.fromkeys(lost.said)), lost.failed, interrupted, subject.noise,
+        tuple(rows), tuple(wrong), tuple(dict.fromkeys(lost.said)), failed, interrupted, subject.noise,
     )  # fmt: skip
 
 
@@ -142,15 +144,17 @@ def measured(subject: Subject, wishes: Wishes, folder: Path, note: Note, tell: T
 class _Lost:
     """The candidates that cannot be opened, or end within a block. said: why.
 
-    failed: the first error of a rival, or of a runtime that was asked for by name.
+    failed: the first error of a rival, or of a runtime that was asked for by name. first: of any.
     """
 
     named: Collection[str]
     said: list[str]
     failed: GoingDeeperError | None = None
+    first: GoingDeeperError | None = None
 
     def one(self, one: Candidate, problem: GoingDeeperError) -> None:
         self.said.append(f"{one.name}, batch {one.batch}: {problem}")
+        self.first = self.first or problem
         if one.runtime in self.named or not one.ours:
             self.failed = self.failed or problem
 

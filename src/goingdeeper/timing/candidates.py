@@ -77,6 +77,7 @@ class Candidate:
 def open_candidate(one: Candidate, folder: Path) -> Callable[[], Floats]:
     """What gives the logits of the first `batch` images of the case in the folder."""
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder / "inductor")  # empty: compiling is a part of loading
+    os.environ["TMPDIR"] = str(folder)  # torch unpacks there, and a process that is killed leaves it
     if one.ours:
         pixels = np.load(folder / "pixels.npy")[: one.batch]
         if one.runtime == EAGER:

@@ -12,7 +12,8 @@ from goingdeeper import catalogue
 from goingdeeper.costs.counts import cost
 from goingdeeper.data.decode import decode
 from goingdeeper.data.processors import cpus
-from goingdeeper.runtimes.exported import MODELS, TOLERANCES, ExportedModel
+from goingdeeper.edits import without_heads
+from goingdeeper.runtimes.exported import TOLERANCES, ExportedModel
 from goingdeeper.timing.bench import Note, Subject, Tell, measured, silent
 from goingdeeper.timing.rows import Bench
 from goingdeeper.timing.wishes import Wishes
@@ -35,20 +36,16 @@ def bench_export(
     Raises UsageError where its network is none of the catalogue's, whose multiply-adds are not known.
     """
     config = exported.config
-    network = replace(
-        catalogue.network(config["network"]),
-        classes=len(exported.classes),
-        input=(3, exported.size, exported.size),
-    )
+    bare = without_heads(catalogue.network(config["network"]))  # heads may need larger images
+    network = replace(bare, classes=len(exported.classes), input=(3, exported.size, exported.size))
     picture = decode(exported.path / Path(config["golden"]["image"]).name)
     count = max(wishes.batches)
     logits = np.array([config["golden"]["logits"]] * count, np.float32)
-    file = next(exported.path / name for name in MODELS if (exported.path / name).is_file())
     with tempfile.TemporaryDirectory(prefix="goingdeeper-") as name:
         folder = Path(name)
         np.save(folder / "pixels.npy", np.stack([picture] * count))
         subject = Subject(
             network.name, cost(network).macs, logits, TOLERANCES[config["precision"]],
-            lambda one: replace(one, model=file),
+            lambda one: replace(one, model=exported.file),
         )  # fmt: skip
         return measured(subject, wishes, folder, note, tell)

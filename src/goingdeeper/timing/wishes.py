@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from typing import get_args
 
 from goingdeeper.data.processors import cpus
-from goingdeeper.errors import MissingExtra, unknown
+from goingdeeper.errors import MissingExtra, UsageError, unknown
 from goingdeeper.runtimes.runner import Goal
 from goingdeeper.timing.candidates import (
     AGAINST,
@@ -33,7 +33,10 @@ GOALS: tuple[Goal, ...] = get_args(Goal)
 
 @dataclass(frozen=True)
 class Wishes:
-    """What is to be measured. named: runtimes that were asked for by name, which must not be missing."""
+    """What is to be measured. named: runtimes that were asked for by name, which must not be missing.
+
+    left_out: why others are none of `runtimes`, which `checked` finds.
+    """
 
     runtimes: tuple[str, ...] = tuple(RUNTIMES)
     precisions: tuple[str, ...] = ("float32",)
@@ -43,10 +46,15 @@ class Wishes:
     threads: int = 0
     rounds: int = 3
     seconds: float = 0.5
+    left_out: tuple[str, ...] = ()
 
 
 def checked(wishes: Wishes) -> Wishes:
-    """With threads set. Raises UsageError for names that are none, MissingExtra for what was asked for."""
+    """With threads set, without runtimes that are not installed.
+
+    Raises UsageError for names that are none, and for int8 where no runtime has it; MissingExtra for what
+    was asked for.
+    """
     for name in wishes.runtimes:
         if name not in RUNTIMES:
             raise unknown("runtime", name, RUNTIMES, f"there are {', '.join(RUNTIMES)}")
@@ -60,7 +68,14 @@ def checked(wishes: Wishes) -> Wishes:
         problem = missing(name)
         if problem:
             raise MissingExtra(problem)
-    return replace(wishes, threads=wishes.threads or cpus())
+    problems = {name: problem for name in wishes.runtimes if (problem := missing(name))}
+    runtimes = tuple(name for name in wishes.runtimes if name not in problems)
+    if "int8" in wishes.precisions and not set(runtimes) & set(PACKAGES):
+        if problems:
+            raise MissingExtra(next(iter(problems.values())))
+        raise UsageError(f"none of {', '.join(runtimes)} runs int8; --runtime {','.join(PACKAGES)} does")
+    left_out = tuple(problems.values())
+    return replace(wishes, runtimes=runtimes, left_out=left_out, threads=wishes.threads or cpus())
 
 
 def planned(wishes: Wishes, batch: int) -> list[Candidate]:
@@ -74,7 +89,6 @@ def planned(wishes: Wishes, batch: int) -> list[Candidate]:
     ours = [
         one
         for runtime in wishes.runtimes
-        if not missing(runtime)
         for precision in wishes.precisions
         if precision == "float32" or runtime in PACKAGES
         for one in each(OURS, runtime, precision)

@@ -26,13 +26,17 @@ NETWORKS = ["resnet-18-b", "resnet-50", "inception-v3", "googlenet"]
 COMPILING = {"torch", "compile"}
 
 
-def ratios(found: Bench, batch: int, precision: str) -> tuple[float, float]:
-    """Our fastest row's of a precision to the fastest rival, and to PyTorch eager, channels-last."""
+def ratios(found: Bench, batch: int, precision: str) -> tuple[float, float] | None:
+    """Our fastest row's of a precision to the fastest rival, and to PyTorch eager, channels-last.
+
+    None where one of these was not measured.
+    """
     rows = [row for row in found.rows if row.candidate.batch == batch]
     own = [row for row in rows if row.candidate.ours and row.candidate.precision == precision]
-    ours = max(own, key=lambda row: row.images_per_second)
+    ours = max(own, key=lambda row: row.images_per_second, default=None)
     best = best_rival(rows)
-    assert best is not None
+    if ours is None or best is None or CHANNELS_LAST not in ours.ratio_to:
+        return None
     return ours.ratio_to[best.candidate.what].value, ours.ratio_to[CHANNELS_LAST].value
 
 
@@ -63,8 +67,11 @@ def main() -> None:
             print(problem)
         print(json.dumps(document(found)), flush=True)
         for precision, ours in cases.items():
-            ours += [ratios(found, batch, precision) for batch in wishes.batches]
+            ours += [both for batch in wishes.batches if (both := ratios(found, batch, precision))]
     for precision, ours in cases.items():
+        if not ours:
+            print(f"{precision}: not one case was measured")
+            continue
         best, eager = (geometric_mean(one) for one in zip(*ours, strict=True))
         print(
             f"{precision}, {len(ours)} cases: {best:.2f}x the best rival, "

@@ -81,6 +81,55 @@ def test_a_place_without_sides_is_divided_as_in_training(tmp_path, picture_folde
     assert len(seen.calibration) == 40 and Counter(seen.labels.tolist()) == {0: 4, 1: 6}
 
 
+def test_a_place_that_a_run_was_trained_on_is_divided_as_it_was(learned):
+    """By split.csv, which no seed draws again."""
+    seen = samples(load_model(learned), "digits", 5000)
+    sides = {row["path"]: row["split"] for row in RunFolder(learned).split()}
+    assert len(seen.validation) == [*sides.values()].count("val")
+    assert {sides[item.path] for item in seen.validation} == {"val"}
+    assert len(seen.calibration) == [*sides.values()].count("train")
+
+
+def run_of(path, place, rows, **wishes):
+    """A run folder as far as it says what was learned."""
+    folder = RunFolder(path)
+    folder.write_run({"schema": 1, "seed": 7, "wishes": wishes, "data": {"location": str(place)}})
+    folder.write_rows("split.csv", ("path", "class", "split"), rows)
+
+
+def test_another_place_is_divided_by_the_seed_of_splits(tmp_path, picture_folder):
+    """And not by the run's own, which is 7 here: as where there is no run."""
+    place = picture_folder({"cat": 20, "dog": 30})
+    without = samples(model(tmp_path), str(place)).validation
+    run_of(tmp_path, tmp_path, [("elsewhere/0.png", "cat", "train")], split_seed=0)
+    assert samples(model(tmp_path), str(place)).validation == without
+    run_of(tmp_path, tmp_path, [("elsewhere/0.png", "cat", "train")], split_seed=1)
+    assert samples(model(tmp_path), str(place)).validation != without
+
+
+def test_what_was_trained_on_is_never_judged_on(tmp_path, picture_folder):
+    """Whatever side the place gives it; told also where the run's location is a folder further up."""
+    place = picture_folder({"train/cat": 9, "train/dog": 8, "val/cat": 3, "val/dog": 4})
+    rows = [(f"photos/val/cat/{n}.png", "cat", "train") for n in range(3)]
+    run_of(tmp_path, tmp_path, rows)
+    assert {item.label for item in samples(model(tmp_path), str(place)).validation} == {"dog"}
+    run_of(tmp_path, tmp_path, [*rows, *((f"photos/val/dog/{n}.png", "dog", "train") for n in range(4))])
+    with pytest.raises(DataError, match="photos has no validation images that can be read and were not tra"):
+        samples(model(tmp_path), str(place))
+
+
+def test_images_that_cannot_be_read_do_not_count(tmp_path, picture_folder):
+    """Of over a hundred images one may be unreadable: the only one to judge on, or the tenth other."""
+    place = picture_folder({"train/cat": 60, "train/dog": 60, "val/cat": 1})
+    (place / "val/cat/0.png").write_bytes(b"no image")
+    with pytest.raises(DataError, match="photos has no validation images that can be read"):
+        samples(model(tmp_path), str(place), 200)
+    place = picture_folder({"train/cat": 5, "train/dog": 5, "val/cat": 60, "val/dog": 60}, "others")
+    (place / "train/cat/0.png").write_bytes(b"no image")
+    with pytest.raises(DataError, match="others has 9 training images to calibrate on; at least 10 are need"):
+        samples(model(tmp_path), str(place))
+
+
 def test_too_few_and_none(tmp_path, picture_folder, learned):
     place = str(picture_folder({"train/cat": 4, "train/dog": 5, "val/cat": 3, "val/dog": 4}))
     with pytest.raises(DataError, match=f"{place} has 9 training images to calibrate on; at least 10 are"):

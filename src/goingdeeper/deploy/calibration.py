@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from goingdeeper.data.decode import centre
 from goingdeeper.data.pictures import Pictures, survey
-from goingdeeper.data.sources import Item, Source, open_source
+from goingdeeper.data.sources import Item, Source, base_of, open_source, original
 from goingdeeper.data.split import Holding, divide
 from goingdeeper.errors import DataError, UsageError
 from goingdeeper.evaluation.evaluate import side_of_run
@@ -52,26 +53,31 @@ def samples(model: Model, images: str | None = None, count: int = USUAL) -> Samp
     """What a model is quantised with.
 
     images: a place with labelled images; its training side is calibrated on and its validation side judged
-    on, which is drawn as in training where it has none. None takes the sides of the run whose folder the
-    model is in. count: of images to
-    calibrate on, by turns one of each class. Images that cannot be read are left out. Raises UsageError for a
-    model without a run and without images, and where `count` is under `LEAST`; DataError where there are
-    fewer training images than that, or no validation images.
+    on. Where it has none and holds images of the run whose folder the model is in, the sides are the run's;
+    otherwise one is drawn as in training. None takes the sides of that run. What the run was trained on is
+    never judged on. count: of images to calibrate on, by turns one of each class. Images that cannot be read
+    are left out. Raises UsageError for a model without a run and without images, and where `count` is under
+    `LEAST`; DataError where there are fewer training images than that, or no validation images.
     """
     if count < LEAST:
         raise UsageError(f"{count} images to calibrate on are too few; at least {LEAST} are needed")
     preprocessing = model.preprocessing
     side = preprocessing.shorter or preprocessing.size
     source, learned, held_out, place, seed = _sides(model, images, side)
-    if len(learned) < LEAST:
-        raise DataError(
-            f"{place} has {len(learned)} training images to calibrate on; at least {LEAST} are needed; "
-            "name others with --images PLACE"
-        )
     taken = chosen(learned, count, seed)
     pictures = survey(replace(source, items=(*taken, *held_out)), side)
     readable = [item for item in taken if item.path in pictures.digests]
     validation = tuple(item for item in held_out if item.path in pictures.digests)
+    if len(readable) < LEAST:
+        raise DataError(
+            f"{place} has {len(readable)} training images to calibrate on; at least {LEAST} are needed; "
+            "name others with --images PLACE"
+        )
+    if not validation:
+        raise DataError(
+            f"{place} has no validation images that can be read and were not trained on; "
+            "name others with --images PLACE"
+        )
     numbers = {name: number for number, name in enumerate(model.classes)}
     facts = {
         "images": len(readable),
@@ -116,15 +122,32 @@ def _sides(
                 "name some with --images PLACE"
             )
         source = side_of_run(run, classes, "val")
-        learned = [item for item in run.split() if item["split"] == "train"]
-        items = [Item(row["path"], row["class"], "train") for row in learned]
+        rows = [row for row in run.split() if row["split"] == "train"]
+        items = [Item(row["path"], row["class"], "train") for row in rows]
         return source, items, source.items, f"{run.path}", seed
     source = open_source(images, classes)
+    known = _known(run, source) if run else {}
     held_out = [item for item in source.items if item.split == "val"]
     if held_out:
-        return source, [item for item in source.items if item.split == "train"], held_out, images, seed
-    division = divide(source, survey(source, size).digests, Holding(seed))
-    return source, division.train, division.val, images, seed
+        learned = [item for item in source.items if item.split == "train"]
+    elif known:
+        learned, held_out = (
+            [item for item in source.items if known.get(item.path) == side] for side in ("train", "val")
+        )
+    else:
+        drawn = run.run().get("wishes", {}).get("split_seed", 0) if run else 0
+        division = divide(source, survey(source, size).digests, Holding(int(drawn)))
+        learned, held_out = [*division.train], [*division.val]
+    held_out = [item for item in held_out if known.get(item.path) != "train"]
+    return source, learned, held_out, images, seed
+
+
+def _known(run: RunFolder, source: Source) -> dict[str, str]:
+    """The sides that a run gave images of a source, by path; told by where they are, as `Run.trained_on`."""
+    own, theirs = (base_of(original(place)) for place in (run.run()["data"]["location"], source.location))
+    sides = {os.path.normpath(own / row["path"]): row["split"] for row in run.split()}
+    places = {item.path: os.path.normpath(theirs / item.path) for item in source.items}
+    return {path: sides[place] for path, place in places.items() if place in sides}
 
 
 def _squares(pictures: Pictures, items: Sequence[Item], size: int) -> NDArray[np.uint8]:

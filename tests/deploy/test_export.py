@@ -183,3 +183,12 @@ def test_what_is_there_stays(model, tmp_path):
     with pytest.raises(UsageError, match="mine is there and is no export"):
         export(own, tmp_path / "mine", force=True)
     assert (tmp_path / "mine/thesis.txt").read_text() == "x"
+
+
+@pytest.mark.parametrize("name", ["README.md", "model.onnx", "config.json"])
+def test_a_folder_with_the_name_of_one_of_our_files_is_no_export(model, tmp_path, name):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / name).write_text('{"my": "own"}')
+    with pytest.raises(UsageError, match="mine is there and is no export"):
+        export(model(Preprocessing(32)), tmp_path / "mine", force=True)
+    assert (tmp_path / "mine" / name).read_text() == '{"my": "own"}'

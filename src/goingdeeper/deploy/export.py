@@ -130,10 +130,20 @@ def proven(model: Model, form: Form, to: str, place: Path) -> Proven:
 
 def check_place(out: Path, force: bool) -> None:
     """Raises UsageError where something else is, or an older export that may not be replaced."""
-    if out.is_file() or (out.is_dir() and {one.name for one in out.iterdir()} - FILES):
+    if out.is_file() or (out.is_dir() and any(out.iterdir()) and not _is_export_alone(out)):
         raise UsageError(f"{out} is there and is no export alone; -o names another place")
     if out.is_dir() and any(out.iterdir()) and not force:
         raise UsageError(f"{out} is there already; --force replaces it, -o names another place")
+
+
+def _is_export_alone(folder: Path) -> bool:
+    """Whether a folder holds what was written here and nothing else; a README.md of somebody's is not."""
+    try:
+        config = json.loads((folder / "config.json").read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    ours = isinstance(config, dict) and config.keys() >= {"runtime", "format"}
+    return ours and {one.name for one in folder.iterdir()} <= FILES
 
 
 def folder_of(

@@ -55,6 +55,7 @@ def test_a_file_for_another_library(deeper, model, here):
         (("--names", "cifar", "--auto-exclude"), 2, "--auto-exclude is for --int8"),
         (("--to", "onnx", "--int8", "--calibrate", "3"), 2, "3 images to calibrate on are too few"),
         (("--to", "onnx", "--int8"), 2, "model has no images of its own"),
+        (("--to", "onnx", "-o", "."), 2, ". cannot be replaced as a whole; name a folder in it"),
         (("--push", "a/b"), 2, "a/b is no name on the Hub; give hf:owner/name"),
         (("--push", "hf:a/b"), 5, "hf:a/b cannot be given: HF_HUB_OFFLINE forbids the network"),
         (("--push", "hf:a/b@main"), 2, "leave out the revision and the file"),

@@ -21,7 +21,7 @@ from goingdeeper.deploy.onnx_graph import onnx_model
 from goingdeeper.deploy.readme import readme
 from goingdeeper.deploy.rewrite import FOLDED, MERGED, Rewrite
 from goingdeeper.errors import GateError, MissingExtra, ResourceError, UsageError, unknown
-from goingdeeper.runs.folder import replace_folder
+from goingdeeper.runs.folder import check_named, replace_folder
 from goingdeeper.runs.model import Model
 from goingdeeper.runs.stored import sealed, sha256, stored_as
 from goingdeeper.runtimes.runner import open_runner, openvino_alone
@@ -130,6 +130,7 @@ def proven(model: Model, form: Form, to: str, place: Path) -> Proven:
 
 def check_place(out: Path, force: bool) -> None:
     """Raises UsageError where something else is, or an older export that may not be replaced."""
+    check_named(out)
     if out.is_file() or (out.is_dir() and any(out.iterdir()) and not _is_export_alone(out)):
         raise UsageError(f"{out} is there and is no export alone; -o names another place")
     if out.is_dir() and any(out.iterdir()) and not force:

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from goingdeeper.errors import DataError, RunFolderError
+from goingdeeper.errors import DataError, RunFolderError, UsageError
 from goingdeeper.files import make_folder, room_for, sync_folder, write_synced, write_whole
 
 SCHEMA = 1
@@ -123,8 +123,9 @@ class RunFolder:
 def replace_folder(path: Path, files: Mapping[str, bytes]) -> None:
     """The folder holds these files and no others, all of them or none; an older one goes.
 
-    Raises ResourceError where the disk is full.
+    Raises ResourceError where the disk is full, UsageError as `check_named`.
     """
+    check_named(path)
     aside, old = path.with_name(f".{path.name}.new"), replaced(path)
     with room_for(path, sum(len(content) for content in files.values())):
         if aside.exists():
@@ -146,6 +147,12 @@ def replace_folder(path: Path, files: Mapping[str, bytes]) -> None:
             raise
         sync_folder(path.parent)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def check_named(path: Path) -> None:
+    """Raises UsageError for `.` and the like: a shell would be left in a folder that is no more."""
+    if path.name in ("", ".."):
+        raise UsageError(f"{path} cannot be replaced as a whole; name a folder in it")
 
 
 def replaced(path: Path) -> Path:

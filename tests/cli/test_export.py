@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from goingdeeper.deploy.export import WRITERS
 from goingdeeper.names import entries, namings
 from goingdeeper.weights.importing import import_weights
 
@@ -118,10 +120,52 @@ def test_an_int8_export_that_errs_more_is_status_6(deeper, run, here, monkeypatc
 
     monkeypatch.setattr(int8, "mistaken", _worse([]))
     shutil.copytree(run, here / "run")
-    refusal = deeper("export", "run", "--to", "onnx", "--int8").err.splitlines()[-1]
+    said = deeper("export", "run", "--to", "onnx", "--int8")
+    refusal = said.err.splitlines()[-1]
+    assert said.status == 6, said
     assert refusal.startswith("deeper: ") and "over the 0.5 that are allowed; nothing was written" in refusal
     assert "the layers that hurt most" in refusal and "--auto-exclude" in refusal
     assert not (here / "run/export").exists()
+
+
+@pytest.mark.parametrize("int8", [(), ("--int8",)])
+def test_a_missing_runtime_is_status_4(deeper, run, here, monkeypatch, int8):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    refusal = deeper("export", run, "--to", "onnx", *int8, "-o", "out").refusal(4)
+    assert refusal.endswith("is not installed: pip install 'goingdeeper[onnx]'\n")
+    assert not list(here.iterdir())
+
+
+@pytest.mark.parametrize("int8", [(), ("--int8",)])
+def test_where_nothing_can_be_written_is_found_out_first(deeper, run, here, monkeypatch, int8):
+    """A file is no folder, and /proc takes no files, not even root's."""
+    monkeypatch.setitem(WRITERS, "onnx", None)
+    (here / "file").write_text("x")
+    words = ("export", run, "--to", "onnx", *int8, "-o")
+    assert "cannot write at /proc/out: " in deeper(*words, "/proc/out").refusal(5)
+    assert "cannot write at file/out: Not a directory; cho" in deeper(*words, "file/out").refusal(5)
+
+
+def test_a_network_that_a_runtime_cannot_take(deeper, run, here, monkeypatch):
+    """Refused by its name, whether it is not converted or what was written is not opened."""
+
+    def raising(form, facts, place):
+        raise RuntimeError("Exception from core.cpp:97:\nno conversion rule for node conv_3")
+
+    def nonsense(form, facts, place):
+        (place / "model.xml").write_text("<net/>")
+        return [place / "model.xml"]
+
+    words = ("export", run, "--to", "openvino", "-o", "out")
+    network = json.loads((run / "run.json").read_text())["network"]
+    begin = f"deeper: {run}/model ({network}) cannot be exported to openvino: "
+    monkeypatch.setitem(WRITERS, "openvino", raising)
+    assert deeper(*words).refusal(2) == (
+        f"{begin}no conversion rule for node conv_3; --to names another format\n"
+    )
+    monkeypatch.setitem(WRITERS, "openvino", nonsense)
+    assert deeper(*words).refusal(2).startswith(f"{begin}model.xml cannot be opened by OpenVINO: ")
+    assert not list(here.iterdir())
 
 
 def _worse(asked):

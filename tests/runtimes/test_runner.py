@@ -14,7 +14,7 @@ from goingdeeper.deploy.export import WRITERS
 from goingdeeper.deploy.form import form_of
 from goingdeeper.errors import DataError, UsageError
 from goingdeeper.nn.build import build
-from goingdeeper.runtimes.runner import open_runner
+from goingdeeper.runtimes.runner import RUNTIMES, open_runner
 
 
 @pytest.fixture(scope="module")
@@ -72,3 +72,23 @@ def test_what_cannot_be_opened(tmp_path):
         assert "\n" not in str(problem.value)
     with pytest.raises(UsageError, match="openvin"):
         open_runner("openvin", tmp_path / "model.onnx")
+
+
+@pytest.mark.parametrize("problem", [RuntimeError(), RuntimeError(" \n")])
+def test_an_error_without_words_is_told_by_its_kind(monkeypatch, tmp_path, problem):
+    monkeypatch.setitem(RUNTIMES, "openvino", raising(problem))
+    with pytest.raises(DataError, match=r"m\.xml cannot be opened by OpenVINO: RuntimeError$"):
+        open_runner("openvino", tmp_path / "m.xml")
+
+
+def test_that_memory_is_full_is_no_fault_of_the_models(monkeypatch, tmp_path):
+    monkeypatch.setitem(RUNTIMES, "openvino", raising(MemoryError()))
+    with pytest.raises(MemoryError):
+        open_runner("openvino", tmp_path / "m.xml")
+
+
+def raising(problem):
+    def opener(*_):
+        raise problem
+
+    return opener

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, TemporaryFile
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,11 +22,19 @@ from goingdeeper.deploy.lrn import with_fast_lrn
 from goingdeeper.deploy.onnx_graph import onnx_model
 from goingdeeper.deploy.readme import readme
 from goingdeeper.deploy.rewrite import FOLDED, MERGED, Rewrite
-from goingdeeper.errors import GateError, MissingExtra, ResourceError, UsageError, unknown
+from goingdeeper.errors import (
+    DataError,
+    GateError,
+    GoingDeeperError,
+    MissingExtra,
+    ResourceError,
+    UsageError,
+    unknown,
+)
 from goingdeeper.runs.folder import check_named, replace_folder
 from goingdeeper.runs.model import Model
 from goingdeeper.runs.stored import sealed, sha256, stored_as
-from goingdeeper.runtimes.runner import open_runner, openvino_alone
+from goingdeeper.runtimes.runner import lines_of, open_runner, openvino_alone
 from goingdeeper.version import __version__
 
 if TYPE_CHECKING:
@@ -79,8 +89,9 @@ def export(
     It takes bytes, (batch, size, size, 3), and gives logits. Compared in that runtime with the model on its
     golden image and on noise before the folder is there. to: of `FORMATS`. rewrites: those of
     `deploy.rewrite` that are made, instead of the format's. force: an older folder at the place is replaced.
-    Raises UsageError where something is there, MissingExtra without the packages, ResourceError where torch
-    has no compiler, GateError, with nothing left behind, where logits differ by over `PARITY`.
+    Raises UsageError where something is there or the runtime cannot take the network, MissingExtra without
+    the packages, ResourceError where nothing can be written there, which is tried first, or torch has no
+    compiler, GateError, with nothing left behind, where logits differ by over `PARITY`.
     """
     if to not in FORMATS:
         raise unknown("format", to, FORMATS, f"there are {', '.join(FORMATS)}")
@@ -117,8 +128,9 @@ def proven(model: Model, form: Form, to: str, place: Path) -> Proven:
     """Writes a form of the model, and compares it. Raises as `export`."""
     square = centre(model.preprocessing.fit(decode(model.path / "golden.png")), model.preprocessing.size)
     probes = np.concatenate([square[None], _noise(square.shape)])
-    written = WRITERS[to](form, facts_of(model), place)
-    found = open_runner(FORMATS[to].runtime, written[0], batch=len(probes))(probes)
+    with in_runtime(model, to, place):
+        written = WRITERS[to](form, facts_of(model), place)
+        found = open_runner(FORMATS[to].runtime, written[0], batch=len(probes))(probes)
     parity = difference(found, model.logits(list(probes)))
     if not parity <= PARITY:
         raise GateError(
@@ -128,13 +140,38 @@ def proven(model: Model, form: Form, to: str, place: Path) -> Proven:
     return Proven(written, square, found[0], parity)
 
 
+@contextmanager
+def in_runtime(model: Model, to: str, place: Path) -> Iterator[None]:
+    """Turns what a runtime raises, nearly anything, into an error that names the network, and not the
+    temporary place that its files are in."""
+    try:
+        yield
+    except (MemoryError, OSError):
+        raise
+    except Exception as problem:
+        if isinstance(problem, GoingDeeperError) and not isinstance(problem, DataError):
+            raise
+        last = lines_of(problem)[-1].replace(f"{place}{os.sep}", "")
+        raise UsageError(
+            f"{model.path} ({model.net.description.name}) cannot be exported to {to}: {last}; "
+            "--to names another format"
+        ) from None
+
+
 def check_place(out: Path, force: bool) -> None:
-    """Raises UsageError where something else is, or an older export that may not be replaced."""
+    """Raises UsageError where something else is, or an older export that may not be replaced; ResourceError
+    where nothing can be written."""
     check_named(out)
     if out.is_file() or (out.is_dir() and any(out.iterdir()) and not _is_export_alone(out)):
         raise UsageError(f"{out} is there and is no export alone; -o names another place")
     if out.is_dir() and any(out.iterdir()) and not force:
         raise UsageError(f"{out} is there already; --force replaces it, -o names another place")
+    above = next(one for one in out.absolute().parents if one.exists())
+    try:
+        with TemporaryFile(dir=above):
+            pass
+    except OSError as problem:
+        raise ResourceError(f"cannot write at {out}: {problem.strerror}; choose another place") from None
 
 
 def _is_export_alone(folder: Path) -> bool:
@@ -225,9 +262,12 @@ def _torch(form: Form, facts: Mapping[str, str], place: Path) -> list[Path]:
         )
         try:
             made = aoti_compile_and_package(program, package_path=str(place / "model.pt2"))
+        except MemoryError:
+            raise
         except Exception as problem:  # inductor raises nearly anything
-            first = str(problem).strip().splitlines()[0]
-            raise ResourceError(f"torch cannot compile the model on this machine: {first}") from None
+            raise ResourceError(
+                f"torch cannot compile {form.network.name} on this machine: {lines_of(problem)[0]}"
+            ) from None
     return [Path(made)]
 
 

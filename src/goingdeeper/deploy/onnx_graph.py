@@ -97,6 +97,7 @@ class _Graph:
     """Nodes and constants so far; each method adds what one kind of layer needs and names its outcome."""
 
     def __init__(self, network: Network, weights: Weights) -> None:
+        self.network = network.name
         self.steps: dict[str, Step] = {step.path: step for step in trace(network)}
         self.weights = weights
         self.nodes: list[Any] = []
@@ -192,7 +193,7 @@ class _Graph:
                 gate = self.layer(layer.gate, f"{path}.gate", x)
                 step = self.add("Mul", [gate, self.add("Sub", [transform, x])])
                 return self.add("Add", [x, step])
-        raise DescriptionError(f"{path}: {type(layer).__name__} cannot be written as ONNX")
+        raise DescriptionError(f"{self.network}, {path}: {type(layer).__name__} cannot be written as ONNX")
 
     def conv(self, layer: Conv, path: str, x: str) -> str:
         top, bottom, left, right = sides(layer)

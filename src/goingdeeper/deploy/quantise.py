@@ -20,6 +20,7 @@ from goingdeeper.deploy.lrn import with_fast_lrn
 from goingdeeper.deploy.quantisable import quantisable
 from goingdeeper.errors import MissingExtra, UsageError
 from goingdeeper.runtimes import silent
+from goingdeeper.runtimes.runner import lines_of
 
 if TYPE_CHECKING:
     import onnx
@@ -143,6 +144,9 @@ def _told(network: str, tool: str, layers: Collection[str]) -> Iterator[None]:
         raise UsageError(f"{network} has no layer left that {tool} could quantise; export it without --int8")
     try:
         yield
+    except MemoryError:
+        raise
     except Exception as problem:
-        first = (str(problem).strip() or type(problem).__name__).splitlines()[0]
-        raise UsageError(f"{tool} cannot quantise {network}: {first}; export it without --int8") from None
+        raise UsageError(
+            f"{tool} cannot quantise {network}: {lines_of(problem)[0]}; export it without --int8"
+        ) from None

@@ -46,9 +46,16 @@ def open_runner(
     except ImportError:
         name, extra = PACKAGES[runtime]
         raise MissingExtra(f"{name} is not installed: pip install 'goingdeeper{extra}'") from None
+    except MemoryError:
+        raise
     except Exception as problem:  # each runtime has its own
-        first = str(problem).strip().splitlines()[-1]
-        raise DataError(f"{model} cannot be opened by {PACKAGES[runtime][0]}: {first}") from None
+        last = lines_of(problem)[-1]
+        raise DataError(f"{model} cannot be opened by {PACKAGES[runtime][0]}: {last}") from None
+
+
+def lines_of(problem: Exception) -> list[str]:
+    """What an exception says, one line at least: its kind, where it says nothing."""
+    return (str(problem).strip() or type(problem).__name__).splitlines()
 
 
 def _onnxruntime(model: Path, batch: int, threads: int, goal: Goal) -> Runner:

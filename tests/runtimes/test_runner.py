@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
@@ -16,18 +17,22 @@ from goingdeeper.errors import DataError, UsageError
 from goingdeeper.nn.build import build
 from goingdeeper.runtimes.runner import RUNTIMES, open_runner
 
+SCALE = Preprocessing(32, (0.5, 0.4, 0.3), (0.2, 0.25, 0.3))
+
 
 @pytest.fixture(scope="module")
-def places(tmp_path_factory):
+def net():
+    return build(replace(catalogue.network("cifar-resnet-20-b"), classes=7), seed=1).eval()
+
+
+@pytest.fixture(scope="module")
+def places(net, tmp_path_factory):
     """The same network as each format, by runtime; with the images, and the logits of the network itself."""
-    network = replace(catalogue.network("cifar-resnet-20-b"), classes=7)
-    net = build(network, seed=1).eval()
-    scale = Preprocessing(32, (0.5, 0.4, 0.3), (0.2, 0.25, 0.3))
-    form = form_of(network, net.state_dict(), scale)
+    form = form_of(net.description, net.state_dict(), SCALE)
     place = tmp_path_factory.mktemp("forms")
     pixels = np.random.default_rng(0).integers(0, 256, (7, 32, 32, 3), np.uint8)
     with torch.inference_mode():
-        expected = net(scale.normalise(torch.from_numpy(pixels))).numpy()
+        expected = net(SCALE.normalise(torch.from_numpy(pixels))).numpy()
     files = {
         "onnxruntime": WRITERS["onnx"](form, {}, place)[0],
         "openvino": WRITERS["openvino"](form, {}, place)[0],
@@ -92,3 +97,20 @@ def raising(problem):
         raise problem
 
     return opener
+
+
+@pytest.mark.slow
+def test_a_package_of_torch(net, places, tmp_path):
+    """For either goal by the threads that are asked for, which the process does not keep."""
+    _, pixels, expected = places
+    file = WRITERS["torch"](form_of(net.description, net.state_dict(), SCALE), {}, tmp_path)[0]
+    with ZipFile(file) as package:
+        code = b"".join(package.read(name) for name in package.namelist() if name.endswith(".cpp"))
+    assert b"#pragma omp parallel" in code and b"num_threads(" not in code  # compiled where one was set
+    before = torch.get_num_threads()
+    for goal in ("latency", "throughput"):
+        run = open_runner("torch", file, batch=3, threads=before + 1, goal=goal)
+        assert torch.get_num_threads() == before
+        found = run(pixels)
+        assert torch.get_num_threads() == before
+        assert np.abs(found - expected).max() <= 1e-4 * np.abs(expected).max()

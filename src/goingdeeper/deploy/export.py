@@ -261,7 +261,11 @@ def _torch(form: Form, facts: Mapping[str, str], place: Path) -> list[Path]:
             Deployed(form), (example,), dynamic_shapes=({0: torch.export.Dim("batch")},)
         )
         try:
-            made = aoti_compile_and_package(program, package_path=str(place / "model.pt2"))
+            made = aoti_compile_and_package(
+                program, package_path=str(place / "model.pt2"),
+                # Otherwise the code takes as many threads as are set here, whatever are set where it runs.
+                inductor_configs={"cpp.dynamic_threads": True},
+            )  # fmt: skip
         except MemoryError:
             raise
         except Exception as problem:  # inductor raises nearly anything

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
+from threading import Lock
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -35,8 +36,9 @@ def open_runner(
     """Opens model.onnx, or model.xml for OpenVINO, or model.pt2 for torch, as `deeper export` writes them.
 
     batch: images a pass, for which OpenVINO is compiled. threads: all that the process may use, unless given.
-    goal: "throughput" works on as many batches at a time as there are threads. Raises UsageError for an
-    unknown runtime, MissingExtra where it is not installed, DataError where it cannot read the model.
+    goal: "throughput" works on as many batches at a time as there are threads, but for torch, where they
+    share each batch. Raises UsageError for an unknown runtime, MissingExtra where it is not installed,
+    DataError where it cannot read the model.
     """
     if runtime not in RUNTIMES:
         raise unknown("runtime", runtime, RUNTIMES, f"there are {', '.join(RUNTIMES)}")
@@ -131,18 +133,25 @@ def _openvino(model: Path, batch: int, threads: int, goal: Goal) -> Runner:
 
 
 def _torch(model: Path, batch: int, threads: int, goal: Goal) -> Runner:
+    """All threads on one batch for either goal: a package answers one call after another."""
     import torch
     from torch._inductor import aoti_load_package
 
-    torch.set_num_threads(1 if goal == "throughput" else threads)
     package = aoti_load_package(str(model))
+    alone = Lock()  # otherwise one call could restore what another has set
 
     def run(pixels: Bytes) -> Logits:
-        with torch.inference_mode():
-            found: Logits = package(torch.from_numpy(np.require(pixels, requirements="W"))).numpy()
-        return found
+        with alone:
+            before = torch.get_num_threads()
+            torch.set_num_threads(threads)
+            try:
+                with torch.inference_mode():
+                    found: Logits = package(torch.from_numpy(np.require(pixels, requirements="W"))).numpy()
+                return found
+            finally:
+                torch.set_num_threads(before)
 
-    return _in_batches(run, batch, threads if goal == "throughput" else 1)
+    return _in_batches(run, batch, 1)
 
 
 RUNTIMES: dict[str, Callable[[Path, int, int, Goal], Runner]] = {

@@ -167,6 +167,25 @@ def test_without_biases_and_with_activations_that_differ(assert_same):
     assert conv == Conv(9, 1, bias=True, act=None)
 
 
+@pytest.mark.parametrize(("first", "then"), [("reduce", "conv"), ("conv", "add"), ("add", "conv")])
+def test_names_that_rewrites_give_are_taken_already(first, then, assert_same):
+    """By what lies behind the convolution that is merged, in a block and in a branch."""
+    network = Network("named", {
+        "stem": Conv(6, 3, bias=True),
+        "block": Residual(
+            {first: Conv(5, 1, bias=True), then: Conv(5, 3, bias=True), "up": Conv(8, 1, act=None)},
+            Conv(8, 1, bias=True, act=None),
+        ),
+        "mixed": Concat({
+            "conv": {"reduce": Conv(3, 1, bias=True), "conv": Conv(4, 3, bias=True)},
+            "fork": {"reduce": Conv(2, 1, bias=True), "fork": Conv(5, 3, bias=True)},
+            "merged": Conv(4, 1, bias=True),
+        }),
+        "average": GlobalAvgPool(), "fc": Linear(5),
+    }, input=(3, 8, 8), classes=5)  # fmt: skip
+    assert len(kinds(assert_same(network), Conv)) == len(kinds(network, Conv)) - 3
+
+
 def test_one_rewrite_alone(assert_same):
     made = assert_same(catalogue.network("cifar-resnet-20-b"), (r.fold_batch_norm,))
     assert len(kinds(made, Conv)) == len(kinds(catalogue.network("cifar-resnet-20-b"), Conv))

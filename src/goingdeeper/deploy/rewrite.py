@@ -144,9 +144,9 @@ def merge_projections(network: Network, state: Mapping[str, Tensor]) -> tuple[Ne
         shortcut = layer.shortcut
         if not (isinstance(first, Conv) and _alike(first, shortcut)):
             return layer
-        conv, (one, two) = _joined(path, f"{path}.conv", [(name, first), ("shortcut", shortcut)], state)
-        for inner, _ in rest:
-            _move(state, f"{path}.{inner}", f"{path}.add.{inner}")
+        taken = _taken(state, path)
+        conv, (one, two) = _joined(taken, f"{path}.conv", [(name, first), ("shortcut", shortcut)], state)
+        state.update({f"{path}.add.{inner}": value for inner, value in taken.items()})
         return Chain((("conv", conv), ("add", Residual(((name, one), *rest), two, layer.act))))
 
     return _rewrite(network, state, edit)
@@ -204,35 +204,37 @@ def _longest_run(branches: Named) -> tuple[int, int]:
 def _merged(above: str, path: str, branches: Named, state: State) -> Layer:
     """The branches at address `above` as one convolution and what is left of each, at `path`."""
     heads: list[tuple[str, Conv]] = []
+    taken: State = {}
     for name, branch in branches:
+        taken.update({f"{name}.{inner}": value for inner, value in _taken(state, f"{above}.{name}").items()})
         inner = f"{name}.{branch.layers[0][0]}" if isinstance(branch, Chain) else name
         head = _head(branch)
         assert isinstance(head, Conv)
         heads.append((inner, head))
-    conv, slices = _joined(above, f"{path}.conv", heads, state)
+    conv, slices = _joined(taken, f"{path}.conv", heads, state)
+    state.update({f"{path}.fork.{name}": value for name, value in taken.items()})
     fork: list[tuple[str, Layer]] = []
     for (name, branch), part in zip(branches, slices, strict=True):
         rest = branch.layers[1:] if isinstance(branch, Chain) else ()
-        for inner, _ in rest:
-            _move(state, f"{above}.{name}.{inner}", f"{path}.fork.{name}.{inner}")
         fork.append((name, Chain(((_free("slice", rest), part), *rest)) if rest else part))
     return Chain((("conv", conv), ("fork", Concat(tuple(fork)))))
 
 
 def _joined(
-    above: str, path: str, convolutions: list[tuple[str, Conv]], state: State
+    taken: State, path: str, convolutions: list[tuple[str, Conv]], state: State
 ) -> tuple[Conv, list[Slice]]:
-    """One convolution at `path` in place of those below `above`, and the slice that each is of it.
+    """One convolution at `path` in place of several, and the slice that each is of it.
 
-    Where all have the same activation it is the convolution's own, otherwise the slices'.
+    taken: has their weights by the convolutions' names, and gives them up. Where all have the same
+    activation it is the convolution's own, otherwise the slices'.
     """
     one = convolutions[0][1]
     same = len({layer.act for _, layer in convolutions}) == 1
     biased = any(layer.bias for _, layer in convolutions)
     weights, biases, slices, first = [], [], [], 0
     for name, layer in convolutions:
-        weights.append(state.pop(f"{above}.{name}.conv.weight"))
-        bias = state.pop(f"{above}.{name}.conv.bias", None)
+        weights.append(taken.pop(f"{name}.conv.weight"))
+        bias = taken.pop(f"{name}.conv.bias", None)
         count = len(weights[-1])
         biases.append(torch.zeros(count) if bias is None else bias)
         slices.append(Slice(first, count, None if same else _relu(layer)))
@@ -249,10 +251,10 @@ def _relu(layer: Conv) -> ReLU | None:
     return layer.act
 
 
-def _move(state: State, old: str, new: str) -> None:
-    """Weights at and below one address to another."""
-    for name in [name for name in state if name.startswith(f"{old}.")]:
-        state[new + name[len(old) :]] = state.pop(name)
+def _taken(state: State, path: str) -> State:
+    """The weights below an address, by what their names go on with; none is left there for others to meet."""
+    names = [name for name in state if name.startswith(f"{path}.")]
+    return {name[len(path) + 1 :]: state.pop(name) for name in names}
 
 
 def _free(name: str, layers: Named | list[tuple[str, Layer]]) -> str:

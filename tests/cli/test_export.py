@@ -54,6 +54,7 @@ def test_a_file_for_another_library(deeper, model, here):
         (("--names", "cifar", "--int8"), 2, "--int8 is for --to onnx and --to openvino"),
         (("--to", "torch", "--int8"), 2, "--int8 is for --to onnx and --to openvino"),
         (("--to", "onnx", "--limit", "1"), 2, "--limit is for --int8; give it, or leave both out"),
+        (("--names", "cifar", "-o", "w.pth", "--force"), 2, "--force is for --to; leave it out"),
         (("--names", "cifar", "--auto-exclude"), 2, "--auto-exclude is for --int8"),
         (("--to", "onnx", "--int8", "--calibrate", "3"), 2, "3 images to calibrate on are too few"),
         (("--to", "onnx", "--int8"), 2, "model has no images of its own"),
@@ -75,6 +76,12 @@ def test_a_run_that_is_none_is_refused(deeper, here, monkeypatch, tmp_path):
     assert "nowhere" in deeper("export", "nowhere", "--names", "cifar", "-o", "w.pth").refusal(2)
     assert "is not in the Hub's cache" in deeper("predict", "hf:a/b", "photo.jpg").refusal(5)
     assert "is not in the Hub's cache" in deeper("evaluate", "hf:a/b", "photos").refusal(5)
+
+
+@pytest.mark.parametrize("int8", [(), ("--int8",)])
+def test_nothing_is_written_into_the_hubs_cache(deeper, here, int8):
+    refusal = deeper("export", "hf:a/b", "--to", "onnx", *int8).refusal(2)
+    assert "hf:a/b is in the Hub's cache, where nothing else goes; name a folder with -o" in refusal
 
 
 def test_to_onnx_beside_the_run(deeper, run, here):

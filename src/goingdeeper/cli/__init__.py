@@ -34,7 +34,7 @@ VERBS = {
     "runs": ("use", "List what has been trained, with scores."),
     "compare": ("compare", "Say whether the difference between two runs is real."),
     "bench": ("bench", "Say how fast a network answers here, and which runtime to take."),
-    "export": ("export", "Give a model away: other libraries' names, or the Hub."),
+    "export": ("export", "Give a model away: ONNX, OpenVINO, torch, other names, the Hub."),
     "why": ("why", "Show why these networks work, claim by claim, and what is true of it."),
 }
 

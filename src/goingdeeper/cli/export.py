@@ -12,7 +12,7 @@ from goingdeeper.cli import show_json
 from goingdeeper.errors import UsageError, shown
 
 
-@click.command("export", short_help="Give a model away: ONNX, other libraries' names, the Hub.")
+@click.command("export")
 @click.argument("run")
 @click.option(
     "--to",
@@ -85,9 +85,13 @@ def export_command(
         raise UsageError(f"--{next(iter(given)).replace('_', '-')} is for --int8; give it, or leave both out")
     if int8 and runtime not in ("onnx", "openvino"):
         raise UsageError("--int8 is for --to onnx and --to openvino")
+    if force and runtime is None:
+        raise UsageError("--force is for --to; leave it out")
     if runtime is not None:
         if model is not None:
             raise UsageError("--as is for --names; leave it out")
+        if out is None and run.startswith("hf:"):
+            raise UsageError(f"{run} is in the Hub's cache, where nothing else goes; name a folder with -o")
         if int8:
             _export_int8(run, runtime, out, force, given, as_json)
         else:

@@ -72,7 +72,7 @@ def test_the_program_in_the_readme_alone_gives_the_answer(model, tmp_path, to, f
     out = tmp_path / "out"
     assert export(own, out, to=to).files == (*files, "golden.png", "config.json", "README.md")
     program = re.search(r"```python\n(.*?)```", (out / "README.md").read_text(), re.DOTALL)[1]
-    assert len([line for line in program.splitlines() if line]) <= 15
+    assert len([line for line in program.splitlines() if line]) <= 18
     (tmp_path / "site").mkdir()
     program = ONE.format(allowed=allowed(tmp_path / "site", packages)) + program
     program += "print(json.dumps(logits.tolist()))\nassert 'torch' not in sys.modules\n"
@@ -88,6 +88,26 @@ def test_the_program_in_the_readme_alone_gives_the_answer(model, tmp_path, to, f
     golden = json.loads((out / "config.json").read_text())["golden"]["logits"]
     assert np.allclose(json.loads(logits), golden, rtol=0, atol=1e-4 * np.abs(golden).max())
     assert said[0].split()[0] == CLASSES[int(np.argmax(golden))] and len(said) == 3
+
+
+def test_the_program_in_the_readme_sees_what_we_see(model, tmp_path, picture):
+    """Greys of 16 bits scaled, transparency on white: the logits of the pixels that `decode` gives."""
+    own, out = model(Preprocessing(32, (0.5, 0.4, 0.3), (0.2, 0.25, 0.3))), tmp_path / "out"
+    export(own, out)
+    rows, columns = np.mgrid[:32, :32]
+    Image.fromarray((rows * 2000 + columns).astype(np.uint16)).save(out / "deep.png")
+    clear = np.dstack([picture[:32, :32], (rows * 8).astype(np.uint8)])
+    Image.fromarray(clear).save(out / "clear.png")
+    Image.fromarray(clear).convert("LA").save(out / "grey.png")
+    program = re.search(r"```python\n(.*?)```", (out / "README.md").read_text(), re.DOTALL)[1]
+    program += "print(json.dumps(logits.tolist()))\n"
+    for name in ("deep.png", "clear.png", "grey.png"):
+        said = subprocess.run(
+            [sys.executable, "-c", program, name], cwd=out, capture_output=True, text=True, check=True
+        ).stdout
+        expected = own.logits([decode(out / name)])[0]
+        found = json.loads(said.splitlines()[-1])
+        assert np.allclose(found, expected, rtol=0, atol=1e-4 * np.abs(expected).max()), name
 
 
 @pytest.mark.parametrize(

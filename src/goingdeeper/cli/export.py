@@ -68,7 +68,7 @@ def export_command(
     """Write the model of RUN for another runtime, with another library's names, or push it to the Hub.
 
     --to onnx writes a folder (RUN/export/onnx, unless -o names another) with model.onnx, the class names and
-    a program of some ten lines that uses it; its logits are compared with the model's own first. --to
+    a program of some fifteen lines that uses it; its logits are compared with the model's own first. --to
     openvino is the same for OpenVINO, --to torch for PyTorch, compiled ahead of time for this processor.
 
     --int8 (RUN/export/onnx-int8) calibrates on training images of RUN and measures the error on its

@@ -1,7 +1,7 @@
 """Rewrites: a network and its weights to another description that computes the same in less time.
 
-Each takes and gives (description, state); `rewritten` applies those that pay, in an order that lets one
-prepare for the next.
+Each takes and gives (description, state). `FOLDED`, `MERGED` and `ALL` are in an order that lets one prepare
+for the next; which of them pay differs by runtime.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ Edit: TypeAlias = Callable[[str, Layer, State], Layer]
 
 
 def rewritten(
-    network: Network, state: Mapping[str, Tensor], rewrites: tuple[Rewrite, ...] | None = None
+    network: Network, state: Mapping[str, Tensor], rewrites: tuple[Rewrite, ...]
 ) -> tuple[Network, State]:
-    """The network and its weights after the rewrites, `ALL` unless others are given."""
+    """The network and its weights after the rewrites, one after the other."""
     made = dict(state)
-    for rewrite in ALL if rewrites is None else rewrites:
+    for rewrite in rewrites:
         network, made = rewrite(network, made)
     return network, made
 

@@ -20,7 +20,7 @@ from goingdeeper.deploy.lrn import with_fast_lrn
 from goingdeeper.deploy.quantisable import quantisable
 from goingdeeper.errors import MissingExtra, UsageError
 from goingdeeper.runtimes import silent
-from goingdeeper.runtimes.runner import lines_of
+from goingdeeper.runtimes.runner import lines_of, openvino_alone
 
 if TYPE_CHECKING:
     import onnx
@@ -77,7 +77,7 @@ def quantised_openvino(
     model: onnx.ModelProto, pixels: Bytes, excluded: Collection[str], place: Path
 ) -> list[Path]:
     """Writes model.xml and model.bin, as `quantised_onnx`."""
-    import openvino
+    openvino = openvino_alone()
     from openvino._offline_transformations import apply_moc_transformations
 
     nncf = silent.nncf()

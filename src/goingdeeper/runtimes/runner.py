@@ -25,7 +25,7 @@ Logits = NDArray[np.float32]
 
 
 class Runner(Protocol):
-    """Images, (N, size, size, 3) RGB bytes, to logits, (N, classes); of any number, `batch` at a time."""
+    """Images, (N, size, size, 3) RGB bytes, to logits, (N, classes); one at least, `batch` at a time."""
 
     def __call__(self, pixels: Bytes) -> Logits: ...
 
@@ -167,7 +167,7 @@ PACKAGES = {
 
 
 def _in_batches(run: Callable[[Bytes], Logits], batch: int, at_a_time: int) -> Runner:
-    """The whole of any number of images, in parts, several at a time where that is asked for."""
+    """The whole of so many images, in parts, several at a time where that is asked for."""
     pool = ThreadPoolExecutor(at_a_time) if at_a_time > 1 else None
 
     def runner(pixels: Bytes) -> Logits:

@@ -245,6 +245,13 @@ def test_what_is_recommended_and_not_there_yet(run):
             recommended(run)
 
 
+def test_what_is_recommended_and_a_program_runs_only_by_name(run):
+    shutil.copytree(run / "export/onnx", run / "export/torch")
+    recommend(run, export="export/torch")
+    with pytest.raises(UsageError, match="export/torch, which is recommended, is a program"):
+        recommended(run)
+
+
 def test_the_model_below_a_run_means_the_run_and_one_on_its_own_itself(run, tmp_path):
     recommend(run, export="export/onnx", threads=1)
     with pytest.raises(UsageError, match=r"model/export/onnx, which is recommended, is not there yet"):

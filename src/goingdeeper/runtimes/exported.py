@@ -134,8 +134,8 @@ class Recommended:
 def recommended(path: Path) -> Recommended | None:
     """What the model of a run, or a model folder, recommends; None where that is no export.
 
-    Raises GateError where its config.json was altered, UsageError where the export is not there, or was made
-    from other weights than the model has now.
+    Raises GateError where its config.json was altered, UsageError where the export is not there, was made
+    from other weights than the model has now, or holds compiled code: a run may have come from elsewhere.
     """
     run = run_of(path)
     model = next((one for one in (run, run / "model") if (one / "config.json").is_file()), run)
@@ -150,6 +150,10 @@ def recommended(path: Path) -> Recommended | None:
         raise UsageError(f"{folder}, which is recommended, is no export")
     if not is_export(folder):
         raise UsageError(f"{folder}, which is recommended, is not there yet; `{making(run, name)}` makes it")
+    if name == "export/torch":
+        raise UsageError(
+            f"{folder}, which is recommended, is a program, and runs only where it is named itself"
+        )
     of = _config(_folder(folder)).get("of")
     if not isinstance(of, dict) or of.get("weights") != weights.get("sha256"):
         raise UsageError(f"{folder}, which is recommended, was made from other weights; export again")

@@ -56,7 +56,7 @@ def page() -> str:
     for topic in topics():
         for claim in topic.claims:
             expected = "; ".join(f"{one.what}: {one.shown}" for one in claim.expected)
-            verdict = f"**{claim.verdict}**: {claim.because}"
+            verdict = f"**{claim.verdict}**: {claim.because}" if claim.tier != "training" else "not yet shown"
             cells = (f"`{topic.name}`", claim.said, claim.source, expected, verdict, claim.tier)
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import warnings
@@ -9,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory, TemporaryFile
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -167,11 +168,9 @@ def check_place(out: Path, force: bool) -> None:
     if out.is_dir() and any(out.iterdir()) and not force:
         raise UsageError(f"{out} is there already; --force replaces it, -o names another place")
     above = next(one for one in out.absolute().parents if one.exists())
-    try:
-        with TemporaryFile(dir=above):
-            pass
-    except OSError as problem:
-        raise ResourceError(f"cannot write at {out}: {problem.strerror}; choose another place") from None
+    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+        reason = os.strerror(errno.EACCES if above.is_dir() else errno.ENOTDIR)
+        raise ResourceError(f"cannot write at {out}: {reason}; choose another place")
 
 
 def _is_export_alone(folder: Path) -> bool:

@@ -12,7 +12,8 @@ from PIL import Image
 
 from goingdeeper.data.preprocessing import Preprocessing
 from goingdeeper.data.sources import Item
-from goingdeeper.deploy.calibration import chosen, samples
+from goingdeeper.data.split import turns
+from goingdeeper.deploy.calibration import samples
 from goingdeeper.errors import DataError, UsageError
 from goingdeeper.runs.folder import RunFolder
 from goingdeeper.runs.model import load_model
@@ -23,17 +24,17 @@ def items(counts):
 
 
 def test_by_turns_one_of_each_class():
-    found = chosen(items({"a": 100, "b": 50, "c": 3}), 23, seed=0)
+    found = turns(items({"a": 100, "b": 50, "c": 3}), 23, seed=0)
     assert Counter(item.label for item in found) == {"a": 10, "b": 10, "c": 3}
     assert len({item.path for item in found}) == 23
-    assert len(chosen(items({"a": 5, "b": 2}), 300, seed=0)) == 7
+    assert len(turns(items({"a": 5, "b": 2}), 300, seed=0)) == 7
 
 
 def test_the_choice_is_the_seeds_and_not_the_orders():
     all_of_them = items({"a": 40, "b": 30})
-    assert chosen(all_of_them, 20, 1) == chosen(all_of_them[::-1], 20, 1)
-    assert {*chosen(all_of_them, 20, 1)} != {*chosen(all_of_them, 20, 2)}
-    assert [item.path for item in chosen(items({"a": 40}), 10, 1)] != [f"a/{n:03}" for n in range(10)]
+    assert turns(all_of_them, 20, 1) == turns(all_of_them[::-1], 20, 1)
+    assert {*turns(all_of_them, 20, 1)} != {*turns(all_of_them, 20, 2)}
+    assert [item.path for item in turns(items({"a": 40}), 10, 1)] != [f"a/{n:03}" for n in range(10)]
 
 
 def model(path, classes=("cat", "dog")):

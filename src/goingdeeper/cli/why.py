@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from goingdeeper.cli import SEED, show_json
+from goingdeeper.cli import show_json
+from goingdeeper.cli.train import Several
+from goingdeeper.errors import UsageError
 
 if TYPE_CHECKING:
     from goingdeeper.why.claims import Tier
+    from goingdeeper.why.trials import Terms
 
 
 def _names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
@@ -24,12 +28,19 @@ def _names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
 @click.argument("topic", required=False, shell_complete=_names)
 @click.option(
     "--tier",
-    type=click.Choice(["arithmetic", "init"]),
-    default="init",
-    show_default=True,
-    help="The costliest evidence to show: arithmetic, or networks as they are before training.",
+    type=click.Choice(["arithmetic", "init", "training"]),
+    help="The costliest evidence to show: arithmetic, networks as they are before training, or training. "
+    "[default: init, or training with --time or --data]",
 )
-@click.option("--seed", type=SEED, default=0, show_default=True, help="Of random weights and inputs.")
+@click.option("--time", metavar="TIME", help="What the trainings of a topic may take.  [default: 10m]")
+@click.option("--data", metavar="IMAGES", help="What to train on, instead of the topic's own images.")
+@click.option(
+    "--seed",
+    "seeds",
+    type=Several(numbers=True),
+    metavar="N[,N...]",
+    help="Of every draw; trainings take several.  [default: 0, and 0-2 of trainings]",
+)
 @click.option(
     "-o",
     "--out",
@@ -39,11 +50,20 @@ def _names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
     help="Folder for figures and records.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def why_command(topic: str | None, tier: Tier, seed: int, out: Path, as_json: bool) -> None:
+def why_command(
+    topic: str | None,
+    tier: Tier | None,
+    time: str | None,
+    data: str | None,
+    seeds: tuple[int, ...] | None,
+    out: Path,
+    as_json: bool,
+) -> None:
     """Show the claims on a TOPIC: what its sources say, what should come out, what did, and the verdict.
 
-    Figures, as SVG and PNG, and a JSON record go into a folder. Without a TOPIC, lists them; `all` shows each
-    one, and writes a page that tells the whole story.
+    Figures, as SVG and PNG, and a JSON record go into a folder, and so do the runs of trainings, which are
+    taken as they are when the same is asked for again. Without a TOPIC, lists them; `all` shows each one, and
+    writes a page that tells the whole story.
     """
     from goingdeeper.why.claims import TIERS, topics
     from goingdeeper.why.run import record, show, write, write_page
@@ -57,10 +77,12 @@ def why_command(topic: str | None, tier: Tier, seed: int, out: Path, as_json: bo
         else:
             click.echo(listing(width))
         return
+    tier = tier or ("training" if time or data else "init")
+    terms = _terms(tier, time, data, seeds, out)
     names = [one.name for one in topics()] if topic == "all" else [topic]
     found = []
     for name in names:
-        shown = show(name, TIERS[: [*TIERS].index(tier) + 1], seed=seed)
+        shown = show(name, TIERS[: [*TIERS].index(tier) + 1], seed=(seeds or (0,))[0], terms=terms)
         write(shown, out)
         found.append(shown)
         if not as_json:
@@ -72,3 +94,30 @@ def why_command(topic: str | None, tier: Tier, seed: int, out: Path, as_json: bo
         click.echo(f"the whole story: {write_page(found, out)}", err=True)
     else:
         click.echo(f"figures and record: {out / topic}*", err=True)
+
+
+def _terms(
+    tier: Tier, time: str | None, data: str | None, seeds: tuple[int, ...] | None, out: Path
+) -> Terms | None:
+    """Those of trainings, where there are any."""
+    if tier != "training":
+        if time or data:
+            raise UsageError(
+                f"--{'time' if time else 'data'} is of trainings; give --tier training or no tier"
+            )
+        return None
+    from goingdeeper.cli.watch import Board, Watch
+    from goingdeeper.why.trials import Terms
+
+    board = Board()
+
+    class Quiet(Watch):
+        def note(self, text: str) -> None:
+            if not self.name:  # what each of a dozen trainings tells is in its log
+                super().note(text)
+
+        def reading(self, done: int, total: int) -> None:
+            pass
+
+    plain = Terms(folder=out / "runs", data=data, events=lambda name: Quiet(board, name))
+    return replace(plain, time=time or plain.time, seeds=seeds or plain.seeds)

@@ -7,6 +7,8 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from goingdeeper.data.sources import Item, Problem, Source
 from goingdeeper.errors import DataError, UsageError
 
@@ -210,3 +212,20 @@ def _two_classes(items: list[Item], digests: dict[str, str]) -> list[Problem]:
         for item in same[1:]
         if item.label != same[0].label
     ]
+
+
+def turns(items: Sequence[Item], count: int, seed: int) -> list[Item]:
+    """So many of the images, or all: by turns one of each class, in an order that the seed draws.
+
+    The same for the same images, in whatever order they come.
+    """
+    random = np.random.default_rng(seed)
+    classes: dict[str, list[Item]] = {}
+    for item in sorted(items, key=lambda item: (item.label, item.path)):
+        classes.setdefault(item.label, []).append(item)
+    turns = [
+        (turn, item)
+        for own in classes.values()
+        for turn, item in zip(random.permutation(len(own)).tolist(), own, strict=True)
+    ]
+    return [item for _, item in sorted(turns, key=lambda one: one[0])][:count]

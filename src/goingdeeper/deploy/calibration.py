@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from goingdeeper.data.decode import centre
 from goingdeeper.data.pictures import Pictures, survey
 from goingdeeper.data.sources import Item, Source, base_of, open_source, original
-from goingdeeper.data.split import Holding, divide
+from goingdeeper.data.split import Holding, divide, turns
 from goingdeeper.errors import DataError, UsageError
 from goingdeeper.evaluation.evaluate import side_of_run
 from goingdeeper.runs.folder import RunFolder
@@ -64,7 +64,7 @@ def samples(model: Model, images: str | None = None, count: int = USUAL) -> Samp
     preprocessing = model.preprocessing
     side = preprocessing.shorter or preprocessing.size
     source, learned, held_out, place, seed = _sides(model, images, side)
-    taken = chosen(learned, count, seed)
+    taken = turns(learned, count, seed)
     pictures = survey(replace(source, items=(*taken, *held_out)), side)
     readable = [item for item in taken if item.path in pictures.digests]
     validation = tuple(item for item in held_out if item.path in pictures.digests)
@@ -89,23 +89,6 @@ def samples(model: Model, images: str | None = None, count: int = USUAL) -> Samp
         np.array([numbers[item.label] for item in validation], np.int64),
         preprocessing.size, pictures.pictures,
     )  # fmt: skip
-
-
-def chosen(items: Sequence[Item], count: int, seed: int) -> list[Item]:
-    """So many of the images, or all: by turns one of each class, in an order that the seed draws.
-
-    The same for the same images, in whatever order they come.
-    """
-    random = np.random.default_rng(seed)
-    classes: dict[str, list[Item]] = {}
-    for item in sorted(items, key=lambda item: (item.label, item.path)):
-        classes.setdefault(item.label, []).append(item)
-    turns = [
-        (turn, item)
-        for own in classes.values()
-        for turn, item in zip(random.permutation(len(own)).tolist(), own, strict=True)
-    ]
-    return [item for _, item in sorted(turns, key=lambda one: one[0])][:count]
 
 
 def _sides(

@@ -80,6 +80,21 @@ def train(wishes: Wishes, out: Path | None = None, events: Events | None = None)
     return _train(wishes, out, events)
 
 
+def epoch_seconds(wishes: Wishes) -> tuple[float, int]:
+    """The seconds that an epoch takes here, with its evaluation, and its training images.
+
+    Tries some steps; writes nothing. Raises as `train` does.
+    """
+    ready = _prepare(wishes, Events())
+    engine = Engine(ready.plan.device)
+    try:
+        with kept_heap(ready.plan.device):
+            _, taken = epochs_within(ready.job(ready.scale()), 0.0, engine)
+    finally:
+        engine.close()
+    return taken, len(ready.division.train)
+
+
 @dataclass(frozen=True)
 class _Ready:
     """What is settled before a folder is chosen."""

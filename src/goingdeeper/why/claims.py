@@ -11,12 +11,13 @@ from importlib.resources import files
 from typing import Any, Literal, get_args
 
 from goingdeeper.errors import unknown
+from goingdeeper.why.intervals import Interval
 
 Tier = Literal["arithmetic", "init", "training"]
 TIERS: tuple[Tier, ...] = get_args(Tier)
 """Of evidence, each dearer than the one before: instantly, in seconds, in minutes."""
 
-Verdict = Literal["right", "imprecise", "wrong", "disputed", "not seen here"]
+Verdict = Literal["right", "imprecise", "wrong", "disputed", "not seen here", "not separated"]
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,16 @@ class Expected:
         if not self.bounded:
             return self._digits(value) == self.printed
         return (self.low is None or value >= self.low) and (self.high is None or value <= self.high)
+
+    def holds(self, found: Interval) -> bool:
+        """Whether a whole interval lies within the bounds."""
+        return self.agrees(found.low) and self.agrees(found.high)
+
+    def apart(self, found: Interval) -> bool:
+        """Whether a whole interval lies outside of the bounds."""
+        return (self.low is not None and found.high < self.low) or (
+            self.high is not None and found.low > self.high
+        )
 
     @property
     def bounded(self) -> bool:
@@ -149,6 +160,25 @@ def measured(id: str, *values: float | None) -> Evidence:
     other = [one.what for one, value in pairs if value is not None and not one.agrees(value)]
     if other:
         return Evidence(about, seen, "not seen here", f"another value came out: {'; '.join(other)}")
+    return Evidence(about, seen, about.verdict, about.because)
+
+
+def judged(id: str, *values: Interval) -> Evidence:
+    """A claim beside what came out over several seeds, an interval for each quantity that is expected.
+
+    An interval that lies within the bounds shows what is expected, one that lies outside of them that it is
+    not so here; one that reaches over a bound tells nothing either way.
+    """
+    about = claim(id)
+    pairs = list(zip(about.expected, values, strict=True))
+    seen = tuple(one.of(str(value)) for one, value in pairs)
+    other = [one.what for one, value in pairs if one.apart(value)]
+    open_ = [one.what for one, value in pairs if not one.holds(value) and not one.apart(value)]
+    if other:
+        return Evidence(about, seen, "not seen here", f"it came out otherwise: {'; '.join(other)}")
+    if open_:
+        why = f"the interval holds both sides: {'; '.join(open_)}. A longer --time or more seeds may tell"
+        return Evidence(about, seen, "not separated", why)
     return Evidence(about, seen, about.verdict, about.because)
 
 

@@ -8,17 +8,20 @@ from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from goingdeeper.errors import unknown
 from goingdeeper.files import make_folder, write_whole
 from goingdeeper.timing.side_by_side import processor
 from goingdeeper.why.charts import Chart, told
-from goingdeeper.why.claims import Claim, Evidence, Tier, Topic, topic
+from goingdeeper.why.claims import TIERS, Claim, Evidence, Tier, Topic, topic
 from goingdeeper.why.part import Part
 
-SHOWN: tuple[Tier, ...] = ("arithmetic", "init")
-"""The tiers that can be shown as yet."""
+if TYPE_CHECKING:
+    from goingdeeper.why.trials import Terms
+
+UNTRAINED: tuple[Tier, ...] = ("arithmetic", "init")
+"""The tiers that take seconds."""
 
 
 @dataclass(frozen=True)
@@ -33,21 +36,21 @@ class Shown:
     seconds: float
 
 
-def show(name: str, tiers: Collection[Tier] = SHOWN, *, seed: int = 0) -> Shown:
+def show(
+    name: str, tiers: Collection[Tier] = UNTRAINED, *, seed: int = 0, terms: Terms | None = None
+) -> Shown:
     """Computes and measures what there is on a topic.
 
-    tiers: of `SHOWN`. seed: of random weights and inputs. Raises UsageError for an unknown topic or tier.
+    tiers: of `TIERS`. seed: of random weights and inputs. terms: of trainings, for that tier; a script needs
+    the guard `if __name__ == "__main__":` for it. Raises UsageError for an unknown topic or tier, and for a
+    time that is too short for trainings to show anything.
     """
     about = topic(name)
     for tier in tiers:
-        if tier not in SHOWN:
-            raise unknown("tier", tier, SHOWN, f"there are {' and '.join(SHOWN)}")
+        if tier not in TIERS:
+            raise unknown("tier", tier, TIERS, f"there are {', '.join(TIERS)}")
     start = time.perf_counter()
-    parts: list[Part] = []
-    for tier in about.tiers:
-        if tier in tiers:
-            module = import_module(f"goingdeeper.why.evidence.{name.replace('-', '_')}")
-            parts.append(module.arithmetic() if tier == "arithmetic" else module.init(seed))
+    parts = [_part(name, tier, seed, terms) for tier in about.tiers if tier in tiers]
     evidence = {one.claim.id: one for part in parts for one in part.evidence}
     return Shown(
         about,
@@ -57,6 +60,20 @@ def show(name: str, tiers: Collection[Tier] = SHOWN, *, seed: int = 0) -> Shown:
         tuple(claim for claim in about.claims if claim.id not in evidence),
         time.perf_counter() - start,
     )
+
+
+def _part(name: str, tier: Tier, seed: int, terms: Terms | None) -> Part:
+    module: Any = import_module(f"goingdeeper.why.evidence.{name.replace('-', '_')}")
+    found: Part
+    if tier == "arithmetic":
+        found = module.arithmetic()
+    elif tier == "init":
+        found = module.init(seed)
+    else:
+        from goingdeeper.why.trials import Terms
+
+        found = module.training(terms or Terms())
+    return found
 
 
 def record(shown: Shown) -> dict[str, Any]:

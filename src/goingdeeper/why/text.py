@@ -42,7 +42,7 @@ def _evidence(one: Evidence, width: int) -> list[str]:
 
 
 def _left(claim: Claim, width: int) -> list[str]:
-    remedy = "--tier init measures it" if claim.tier == "init" else "takes training, and is not shown here"
+    remedy = f"--tier {claim.tier} measures it"
     return [
         *textwrap.wrap(f"“{claim.said}” ({claim.source})", width),
         *textwrap.wrap(f"NOT SHOWN: {remedy}", width),

@@ -1,0 +1,76 @@
+"""Trainings of several networks and seeds within a time, and what is told from them."""
+
+import json
+import time
+
+import pytest
+
+from goingdeeper.errors import UsageError
+from goingdeeper.why.claims import judged
+from goingdeeper.why.intervals import Interval, interval
+from goingdeeper.why.trials import Arm, Terms, train
+
+
+def test_an_interval_is_students():
+    """A table of t: 4.303 for two degrees of freedom, 12.706 for one."""
+    found = interval([1.0, 2.0, 3.0])
+    assert found.mean == 2.0
+    assert found.high - 2.0 == pytest.approx(4.303 / 3**0.5, rel=1e-3)
+    assert interval([0.0, 1.0]).low == pytest.approx(0.5 - 12.706 * 0.5, rel=1e-3)
+    with pytest.raises(ValueError, match="one value"):
+        interval([1.0])
+
+
+@pytest.mark.parametrize(
+    ("gap", "closed", "verdict"),
+    [
+        (Interval(0.5, 0.1, 0.9), Interval(0.5, 0.1, 0.9), "right"),
+        (Interval(0.5, -0.1, 1.1), Interval(0.5, 0.1, 0.9), "not separated"),
+        (Interval(-0.5, -0.9, -0.1), Interval(0.5, 0.1, 0.9), "not seen here"),
+        (Interval(-0.5, -0.9, -0.1), Interval(0.5, -0.1, 1.1), "not seen here"),
+    ],
+)
+def test_the_verdict_comes_from_the_intervals(gap, closed, verdict):
+    found = judged("degradation-trained", gap, closed)
+    assert found.verdict == verdict
+    assert str(gap) in found.seen[0]
+
+
+@pytest.mark.parametrize("seeds", [(), (1,), (1, 1)])
+def test_one_seed_has_no_interval(seeds):
+    with pytest.raises(UsageError, match="two or more"):
+        Terms(seeds=seeds)
+
+
+@pytest.mark.slow
+def test_arms_are_trained_alike_within_the_time_and_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr("goingdeeper.why.trials.EPOCHS", 2)
+    terms = Terms(time="50s", seeds=(3, 5), folder=tmp_path)
+    arms = [Arm("narrow", "cifar-resnet-20-a"), Arm("plain", "cifar-plain-20", size=32)]
+    begun = time.monotonic()
+    found = train(terms, arms, "digits")
+    assert time.monotonic() - begun < 100  # a busy machine may slow down after its pace was measured
+    assert found.runs.keys() == {"narrow", "plain"}
+    runs = [run for own in found.runs.values() for run in own]
+    assert [run.run()["seed"] for run in runs] == [3, 5, 3, 5]
+    assert len({tuple(row["path"] for row in run.split()) for run in runs}) == 1
+    assert {len(run.metrics()) for run in runs} == {found.epochs}
+    assert {sum(row["split"] == "train" for row in run.split()) for run in runs} == {found.images}
+    gap = found.gap("plain", "narrow", "train_loss")
+    by_hand = [
+        float(one.metrics()[-1]["train_loss"]) - float(other.metrics()[-1]["train_loss"])
+        for one, other in zip(found.runs["plain"], found.runs["narrow"], strict=True)
+    ]
+    assert gap.mean == pytest.approx(sum(by_hand) / 2)
+
+    monkeypatch.setattr("goingdeeper.why.trials.train_siblings", lambda runs, events: seen.extend(runs))
+    seen = []
+    with pytest.raises(KeyError):  # nothing is trained here
+        train(terms, arms, "digits")
+    kept = json.loads((seen[0].out.parent / "plan.json").read_text())
+    assert (kept["images"], kept["epochs"]) == (found.images, found.epochs)
+
+
+def test_too_short_a_time_says_how_long_it_takes(tmp_path):
+    with pytest.raises(UsageError, match=r"--time 1s is too short for 2 trainings .* take about \d+m here"):
+        train(Terms(time="1s", seeds=(0, 1), folder=tmp_path), [Arm("one", "cifar-resnet-20-a")], "digits")

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from goingdeeper.probes.watch import Watch, read_once
     from goingdeeper.why.claims import topics
     from goingdeeper.why.run import show, write, write_page
+    from goingdeeper.why.trials import Terms
 
 _HOMES = {
+    "Terms": "why.trials",
     "Watch": "probes.watch",
     "grad_cam": "probes.attribution",
     "occlusion": "probes.attribution",
@@ -28,6 +30,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Terms",
     "Watch",
     "grad_cam",
     "occlusion",

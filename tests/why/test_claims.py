@@ -3,6 +3,7 @@
 import pytest
 
 from goingdeeper.errors import UsageError
+from goingdeeper.published.results import results
 from goingdeeper.why.claims import TIERS, Expected, claim, measured, topic, topics
 from goingdeeper.why.run import show
 
@@ -87,6 +88,29 @@ def test_what_is_quoted_says_so():
     printed = measured("factorise-relu", None, None)
     assert (printed.verdict, printed.seen) == ("right", ("as printed", "as printed"))
     assert measured("shortcuts-error", 28.54, 25.03, 24.52, 24.19).seen[0] == "28.54 % top-1, as printed"
+
+
+def test_what_was_read_off_a_figure_says_so():
+    """The sheet of claims, 3.3: about 9 and 13 % read off, over 60 % stated; the others are in Table 6."""
+    (shown,) = [
+        one for one in show("degradation", ("arithmetic",)).evidence if one.claim.id == "degradation-read-off"
+    ]
+    assert shown.verdict == "right"
+    assert shown.seen == (
+        "9 %, read off a figure", "13 %, read off a figure", "60 %, as printed",
+        "8.75 %, as printed", "6.97 %, as printed", "6.43 %, as printed",
+    )  # fmt: skip
+    kept = [results(f"cifar-plain-{depth}")[0] for depth in (20, 56, 110)]
+    assert [one.provenance for one in kept] == ["read off", "read off", "primary"]
+    for one, quantity in zip(kept, shown.claim.expected, strict=False):
+        sign = {"about": "about", "above": "over"}[one.relation]
+        assert quantity.what.endswith(f", {sign}") and quantity.read_off == (one.provenance == "read off")
+
+
+def test_only_what_is_quoted_can_be_read_off():
+    claims = [claim for one in topics() for claim in one.claims]
+    for quantity in (quantity for one in claims for quantity in one.expected):
+        assert quantity.quoted or not quantity.read_off
 
 
 def test_unknown_tiers_are_refused():

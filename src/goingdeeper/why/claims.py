@@ -26,7 +26,7 @@ class Expected:
 
     printed: as its source has it, to the last digit that counts. low, high: bounds of what is measured, where
     there is a spread. text: what is expected, where that is no number. quoted: a measurement of the source's
-    own, which is only repeated.
+    own, which is only repeated; read_off: which was read off a figure there.
     """
 
     what: str
@@ -36,6 +36,7 @@ class Expected:
     high: float | None = None
     text: str = ""
     quoted: bool = False
+    read_off: bool = False
 
     @property
     def shown(self) -> str:
@@ -51,7 +52,8 @@ class Expected:
 
     def seen(self, value: float) -> str:
         """A value as this one is printed, with more digits where these would hide that it is another."""
-        return self.of(self._digits(value)) + (", as printed" if self.quoted else "")
+        told = ", read off a figure" if self.read_off else ", as printed" if self.quoted else ""
+        return self.of(self._digits(value)) + told
 
     def _digits(self, value: float) -> str:
         if not re.fullmatch(r"[-\d,.e]+", self.printed):

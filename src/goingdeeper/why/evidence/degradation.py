@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from goingdeeper.published.results import table
+from goingdeeper.published.results import published_error, table
 from goingdeeper.why.charts import Lines, curve
 from goingdeeper.why.claims import judged, measured
 from goingdeeper.why.part import Part
@@ -16,24 +16,43 @@ if TYPE_CHECKING:
 
 KINDS = ("plain", "residual")
 LOSS = "train_loss"
+DEPTHS = (20, 56, 110)
 
 
 def arithmetic() -> Part:
-    """What He et al. print."""
+    """What He et al. print, and what their curves show."""
     error = {row.network: row.top1_error for row in table("resnet-table2") if row.top1_error is not None}
     names = ("plain-18", "plain-34", "resnet-18-a", "resnet-34-a")
     values = [error[name] for name in names]
-    chart = Lines(
-        "degradation-printed",
-        "ImageNet, 10 crops (He et al. 2015, Table 2)",
-        "layers",
-        "top-1 error, %",
-        (
-            curve("plain", (18.0, 34.0), values[:2]),
-            curve("residual", (18.0, 34.0), values[2:]),
+    plain = [_error(f"cifar-plain-{depth}") for depth in DEPTHS]
+    residual = [_error(f"cifar-resnet-{depth}-a") for depth in DEPTHS]
+    charts = (
+        Lines(
+            "degradation-printed",
+            "ImageNet, 10 crops (He et al. 2015, Table 2)",
+            "layers",
+            "top-1 error, %",
+            (
+                curve("plain", (18.0, 34.0), values[:2]),
+                curve("residual", (18.0, 34.0), values[2:]),
+            ),
+        ),
+        Lines(
+            "degradation-read-off",
+            "CIFAR-10 (He et al. 2015, Figure 6 and Table 6)",
+            "layers",
+            "test error, %",
+            (
+                curve("plain, read off the figure; 110 layers: over 60 %", DEPTHS[:2], plain[:2]),
+                curve("residual", DEPTHS, residual),
+            ),
         ),
     )
-    return Part((measured("degradation-printed", *values),), (chart,))
+    evidence = (
+        measured("degradation-printed", *values),
+        measured("degradation-read-off", *plain, *residual),
+    )
+    return Part(evidence, charts)
 
 
 def training(terms: Terms) -> Part:
@@ -90,3 +109,9 @@ def arms() -> tuple[Arm, ...]:
 def early(runs: Sequence[list[dict[str, float]]]) -> list[float]:
     """The mean training loss of the first half of the epochs, of each run."""
     return [fmean(row[LOSS] for row in rows[: len(rows) // 2]) for rows in runs]
+
+
+def _error(network: str) -> float:
+    found = published_error(network)
+    assert found and found.top1_error is not None
+    return found.top1_error

@@ -70,6 +70,18 @@ def test_the_networks_there_are(deeper):
     assert {entry["id"] for entry in answer(deeper("list", "--json"))["networks"]} >= set(ISSUE)
 
 
+def test_list_of_a_published_table(deeper):
+    """He et al. 2015, Table 3."""
+    said = deeper("list", "--table", "resnet-table3", "resnet-34-*")
+    assert (said.status, said.err) == (0, "")
+    assert [line.split() for line in said.out.splitlines() if line.startswith("resnet-34")] == [
+        ["resnet-34-a", "25.03", "7.76"], ["resnet-34-b", "24.52", "7.46"], ["resnet-34-c", "24.19", "7.4"],
+    ]  # fmt: skip
+    document = answer(deeper("list", "--table", "resnet-table3", "--json"))
+    assert document["table"] == "resnet-table3" and len(document["rows"]) == 10
+    assert "did you mean resnet-table3" in deeper("list", "--table", "resnet-tabel3").refusal(2)
+
+
 def test_the_net_of_stacked_naive_modules(deeper):
     document = answer(deeper("show", "googlenet-naive", "--json"))
     assert (document["params"], document["macs"]) == (97_526_008, 12_568_061_056)

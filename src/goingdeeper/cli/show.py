@@ -25,15 +25,30 @@ def _ids(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[st
     return [name for name in catalogue.names() if name.startswith(incomplete)]
 
 
+def _tables(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    from goingdeeper.published import tables
+
+    return [name for name in tables() if name.startswith(incomplete)]
+
+
 @click.command("list", short_help="List the networks.")
 @click.argument("pattern", default="*")
+@click.option(
+    "--table",
+    metavar="NAME",
+    shell_complete=_tables,
+    help="As rows of a paper's table of results: resnet-table3, ...",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def list_command(pattern: str, as_json: bool) -> None:
+def list_command(pattern: str, table: str | None, as_json: bool) -> None:
     """List the networks whose id matches PATTERN, such as 'resnet-*'.
 
     Multiply-adds are of convolutions and fully connected layers, for one image of the input size. Where 12
     networks or fewer match, a line under each tells it from the others.
     """
+    if table is not None:
+        _list_results(table, pattern, as_json)
+        return
     from goingdeeper import catalogue
     from goingdeeper.costs.counts import cost
     from goingdeeper.published.networks import figures, ids
@@ -92,6 +107,17 @@ def list_command(pattern: str, as_json: bool) -> None:
     for note in notes:
         for told in wrap(note, width):
             click.echo(told)
+
+
+def _list_results(name: str, pattern: str, as_json: bool) -> None:
+    from goingdeeper.tables.grid import text
+    from goingdeeper.tables.results import data, results_grid, rows_of
+
+    rows = rows_of(name, pattern)
+    if as_json:
+        show_json({"table": name, "rows": [data(row) for row in rows]})
+    else:
+        click.echo(text(results_grid(name, rows), _width()))
 
 
 def _starred(error: str, source: str | None) -> str:

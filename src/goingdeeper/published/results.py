@@ -68,7 +68,7 @@ class Result:
     def errors(self) -> str:
         """`24.7 / 7.8 %`, top-1 / top-5; `10.07 % top-5` or `8.75 %` where there is one of them."""
         sign = {"about": "~", "above": ">"}.get(self.relation, "")
-        top1, top5 = _per_cent(self.top1_error), _per_cent(self.top5_error)
+        top1, top5 = per_cent(self.top1_error), per_cent(self.top5_error)
         return f"{sign}{' / '.join(filter(None, (top1, top5)))} %{'' if top1 else ' top-5'}"
 
     @property
@@ -140,7 +140,8 @@ def _preference(result: Result) -> tuple[bool, bool, int, float, bool, bool, boo
     )
 
 
-def _per_cent(error: float | None) -> str:
+def per_cent(error: float | None) -> str:
+    """`9.0`, `10.07`; empty where there is none."""
     return "" if error is None else f"{error:.1f}" if round(error, 1) == error else f"{error:g}"
 
 

@@ -16,7 +16,7 @@ from statistics import geometric_mean
 import goingdeeper as gd
 from goingdeeper.tables.grid import text
 from goingdeeper.timing.bench import bench
-from goingdeeper.timing.candidates import AGAINST, CHANNELS_LAST, RUNTIMES
+from goingdeeper.timing.candidates import AGAINST, CHANNELS_LAST, WAYS
 from goingdeeper.timing.case import random_model
 from goingdeeper.timing.rows import Bench
 from goingdeeper.timing.table import best_rival, document, grid
@@ -53,7 +53,7 @@ def main() -> None:
     left_out = COMPILING if options.quick else set()
     wishes = checked(
         Wishes(
-            runtimes=tuple(name for name in RUNTIMES if name not in left_out),
+            runtimes=tuple(name for name in WAYS if name not in left_out),
             against=tuple(name for name in AGAINST if name not in left_out),
             precisions=tuple(options.precisions), batches=tuple(options.batches), threads=options.threads,
             rounds=options.rounds, seconds=options.seconds,

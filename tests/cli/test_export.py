@@ -6,13 +6,14 @@ import json
 import re
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from goingdeeper.deploy.export import WRITERS
+from goingdeeper.deploy.formats import FORMATS
 from goingdeeper.names import entries, namings
 from goingdeeper.weights.importing import import_weights
 
@@ -146,7 +147,7 @@ def test_a_missing_runtime_is_status_4(deeper, run, here, monkeypatch, int8):
 @pytest.mark.parametrize("int8", [(), ("--int8",)])
 def test_where_nothing_can_be_written_is_found_out_first(deeper, run, here, monkeypatch, int8):
     """A file is no folder."""
-    monkeypatch.setitem(WRITERS, "onnx", None)
+    monkeypatch.setitem(FORMATS, "onnx", replace(FORMATS["onnx"], write=None))
     (here / "file").write_text("x")
     words = ("export", run, "--to", "onnx", *int8, "-o")
     assert "cannot write at file/out: Not a directory; cho" in deeper(*words, "file/out").refusal(5)
@@ -165,11 +166,12 @@ def test_a_network_that_a_runtime_cannot_take(deeper, run, here, monkeypatch):
     words = ("export", run, "--to", "openvino", "-o", "out")
     network = json.loads((run / "run.json").read_text())["network"]
     begin = f"deeper: {run}/model ({network}) cannot be exported to openvino: "
-    monkeypatch.setitem(WRITERS, "openvino", raising)
+    own = FORMATS["openvino"]
+    monkeypatch.setitem(FORMATS, "openvino", replace(own, write=raising))
     assert deeper(*words).refusal(2) == (
         f"{begin}no conversion rule for node conv_3; --to names another format\n"
     )
-    monkeypatch.setitem(WRITERS, "openvino", nonsense)
+    monkeypatch.setitem(FORMATS, "openvino", replace(own, write=nonsense))
     assert deeper(*words).refusal(2).startswith(f"{begin}model.xml cannot be opened by OpenVINO: ")
     assert not list(here.iterdir())
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from goingdeeper import catalogue
-from goingdeeper.deploy.export import FORMATS
+from goingdeeper.deploy.formats import FORMATS
 from goingdeeper.deploy.onnx_graph import OPSET, onnx_model
 from goingdeeper.deploy.rewrite import ALL, rewritten
 from goingdeeper.deploy.scale import InputScale

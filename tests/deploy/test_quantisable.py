@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from goingdeeper.data.preprocessing import Preprocessing
-from goingdeeper.deploy.export import onnx_of
 from goingdeeper.deploy.form import form_of
+from goingdeeper.deploy.formats import onnx_of
 from goingdeeper.deploy.quantisable import quantisable
 from goingdeeper.layers import (
     LRN,

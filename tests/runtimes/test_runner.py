@@ -11,11 +11,11 @@ import torch
 
 from goingdeeper import catalogue
 from goingdeeper.data.preprocessing import Preprocessing
-from goingdeeper.deploy.export import WRITERS
 from goingdeeper.deploy.form import form_of
+from goingdeeper.deploy.formats import FORMATS
 from goingdeeper.errors import DataError, UsageError
 from goingdeeper.nn.build import build
-from goingdeeper.runtimes.runner import RUNTIMES, open_runner
+from goingdeeper.runtimes.runner import OPENERS, open_runner
 
 SCALE = Preprocessing(32, (0.5, 0.4, 0.3), (0.2, 0.25, 0.3))
 
@@ -34,8 +34,8 @@ def places(net, tmp_path_factory):
     with torch.inference_mode():
         expected = net(SCALE.normalise(torch.from_numpy(pixels))).numpy()
     files = {
-        "onnxruntime": WRITERS["onnx"](form, {}, place)[0],
-        "openvino": WRITERS["openvino"](form, {}, place)[0],
+        "onnxruntime": FORMATS["onnx"].write(form, {}, place)[0],
+        "openvino": FORMATS["openvino"].write(form, {}, place)[0],
     }
     return files, pixels, expected
 
@@ -81,13 +81,13 @@ def test_what_cannot_be_opened(tmp_path):
 
 @pytest.mark.parametrize("problem", [RuntimeError(), RuntimeError(" \n")])
 def test_an_error_without_words_is_told_by_its_kind(monkeypatch, tmp_path, problem):
-    monkeypatch.setitem(RUNTIMES, "openvino", raising(problem))
+    monkeypatch.setitem(OPENERS, "openvino", raising(problem))
     with pytest.raises(DataError, match=r"m\.xml cannot be opened by OpenVINO: RuntimeError$"):
         open_runner("openvino", tmp_path / "m.xml")
 
 
 def test_that_memory_is_full_is_no_fault_of_the_models(monkeypatch, tmp_path):
-    monkeypatch.setitem(RUNTIMES, "openvino", raising(MemoryError()))
+    monkeypatch.setitem(OPENERS, "openvino", raising(MemoryError()))
     with pytest.raises(MemoryError):
         open_runner("openvino", tmp_path / "m.xml")
 
@@ -103,7 +103,7 @@ def raising(problem):
 def test_a_package_of_torch(net, places, tmp_path):
     """For either goal by the threads that are asked for, which the process does not keep."""
     _, pixels, expected = places
-    file = WRITERS["torch"](form_of(net.description, net.state_dict(), SCALE), {}, tmp_path)[0]
+    file = FORMATS["torch"].write(form_of(net.description, net.state_dict(), SCALE), {}, tmp_path)[0]
     with ZipFile(file) as package:
         code = b"".join(package.read(name) for name in package.namelist() if name.endswith(".cpp"))
     assert b"#pragma omp parallel" in code and b"num_threads(" not in code  # compiled where one was set

@@ -16,8 +16,9 @@ import torch
 from goingdeeper import catalogue
 from goingdeeper.data.decode import png
 from goingdeeper.data.preprocessing import Preprocessing
-from goingdeeper.deploy.export import WRITERS, export
+from goingdeeper.deploy.export import export
 from goingdeeper.deploy.form import form_of
+from goingdeeper.deploy.formats import FORMATS
 from goingdeeper.errors import MissingExtra, ResourceError, UsageError
 from goingdeeper.layers import LRN, Network
 from goingdeeper.nn.build import build
@@ -151,7 +152,7 @@ def test_names_that_are_none_and_packages_that_are_missing(monkeypatch):
             checked(wishes)
     monkeypatch.setitem(sys.modules, "openvino", None)
     found = planned(checked(Wishes(threads=1)), 1)
-    assert [one.runtime for one in found if one.ours] == ["eager", "torch", "onnxruntime"]
+    assert [one.runtime for one in found if one.ours] == ["eager", "onnxruntime", "torch"]
     for wishes in (Wishes(against=("openvino",)), Wishes(named=frozenset({"openvino"}))):
         with pytest.raises(
             MissingExtra, match=r"openvino needs openvino: pip install 'goingdeeper\[openvino\]'"
@@ -210,7 +211,7 @@ def test_a_process_that_is_killed_leaves_nothing_of_torchs(model, tmp_path):
     """What torch unpacks lies in the folder that a measurement removes."""
     write_case(tmp_path, model, noise(model, 1))
     form = form_of(model.net.description, model.net.state_dict(), model.preprocessing)
-    (file,) = WRITERS["torch"](form, {}, tmp_path)
+    (file,) = FORMATS["torch"].write(form, {}, tmp_path)
     one = Candidate("goingdeeper", "torch", "float32", 1, "latency", 1, file)
     worker = start("torch", open_candidate, (one, tmp_path), 1)
     worker.stop()

@@ -47,7 +47,7 @@ def _counts(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int
 @click.command("bench")
 @click.argument("what", metavar="RUN|NETWORK|EXPORT")
 @click.option(
-    "--runtime", "runtimes", callback=_names, metavar="NAMES", help="Of: eager, torch, onnxruntime, openvino."
+    "--runtime", "runtimes", callback=_names, metavar="NAMES", help="Of: eager, onnxruntime, openvino, torch."
 )
 @click.option(
     "--precision",
@@ -118,12 +118,12 @@ def bench_command(
         raise UsageError(f"-o {out}: give a .png, .svg or .pdf, in a folder that is there")
     from goingdeeper.runtimes.exported import is_export, run_of
     from goingdeeper.timing.bench import bench
-    from goingdeeper.timing.candidates import RUNTIMES
+    from goingdeeper.timing.candidates import WAYS
     from goingdeeper.timing.wishes import Wishes, checked
     from goingdeeper.weights.hub import local
 
     wishes = Wishes(
-        runtimes or tuple(RUNTIMES), precisions, batches, ("eager",) if against is None else against,
+        runtimes or tuple(WAYS), precisions, batches, ("eager",) if against is None else against,
         frozenset(runtimes or ()), threads or 0, rounds, seconds,
     )  # fmt: skip
     place = local(what) if what.startswith("hf:") or Path(what).exists() else None

@@ -10,6 +10,7 @@ import click
 
 from goingdeeper.cli import show_json
 from goingdeeper.errors import UsageError, shown
+from goingdeeper.runtimes.known import OF_FORMAT, RUNTIMES
 
 
 @click.command("export")
@@ -17,7 +18,7 @@ from goingdeeper.errors import UsageError, shown
 @click.option(
     "--to",
     "runtime",
-    type=click.Choice(["onnx", "openvino", "torch"]),
+    type=click.Choice(list(OF_FORMAT)),
     help="Write what another runtime runs.",
 )
 @click.option("--int8", is_flag=True, help="With --to onnx or openvino: quantised, and measured.")
@@ -83,7 +84,7 @@ def export_command(
     given = {name: value for name, value in options.items() if value is not None}
     if given and not int8:
         raise UsageError(f"--{next(iter(given)).replace('_', '-')} is for --int8; give it, or leave both out")
-    if int8 and runtime not in ("onnx", "openvino"):
+    if int8 and not (runtime and RUNTIMES[OF_FORMAT[runtime]].int8):
         raise UsageError("--int8 is for --to onnx and --to openvino")
     if force and runtime is None:
         raise UsageError("--force is for --to; leave it out")

@@ -5,41 +5,29 @@ from __future__ import annotations
 import errno
 import json
 import os
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from goingdeeper.data.decode import centre, decode, png
-from goingdeeper.deploy.form import Deployed, Form, form_of
-from goingdeeper.deploy.lrn import with_fast_lrn
-from goingdeeper.deploy.onnx_graph import onnx_model
+from goingdeeper.deploy.form import Form, form_of
+from goingdeeper.deploy.formats import FORMATS
 from goingdeeper.deploy.readme import readme
-from goingdeeper.deploy.rewrite import FOLDED, MERGED, Rewrite
-from goingdeeper.errors import (
-    DataError,
-    GateError,
-    GoingDeeperError,
-    MissingExtra,
-    ResourceError,
-    UsageError,
-    unknown,
-)
+from goingdeeper.deploy.rewrite import Rewrite
+from goingdeeper.errors import DataError, GateError, GoingDeeperError, ResourceError, UsageError, unknown
 from goingdeeper.runs.folder import check_named, replace_folder
 from goingdeeper.runs.model import Model
 from goingdeeper.runs.stored import sealed, sha256, stored_as
-from goingdeeper.runtimes.runner import lines_of, open_runner, openvino_alone
+from goingdeeper.runtimes.known import OF_FORMAT, RUNTIMES
+from goingdeeper.runtimes.runner import lines_of, open_runner
 from goingdeeper.version import __version__
-
-if TYPE_CHECKING:
-    import onnx
 
 SCHEMA = 1
 PARITY = 1e-4
@@ -49,23 +37,7 @@ PROBES = 4
 """Images that are compared: the golden one, and noise."""
 
 
-@dataclass(frozen=True)
-class Format:
-    """The files that hold a model, the first of which is opened, the runtime that opens it, and the rewrites
-    that pay there, as measured: see docs/deploy.md."""
-
-    files: tuple[str, ...]
-    runtime: str
-    rewrites: tuple[Rewrite, ...]
-
-
-FORMATS = {
-    "onnx": Format(("model.onnx",), "onnxruntime", FOLDED),
-    "openvino": Format(("model.xml", "model.bin"), "openvino", FOLDED),
-    "torch": Format(("model.pt2",), "torch", MERGED),
-}
-
-FILES = {name for one in FORMATS.values() for name in one.files} | {"golden.png", "config.json", "README.md"}
+FILES = {name for one in RUNTIMES.values() for name in one.files} | {"golden.png", "config.json", "README.md"}
 
 
 @dataclass(frozen=True)
@@ -130,8 +102,8 @@ def proven(model: Model, form: Form, to: str, place: Path) -> Proven:
     square = centre(model.preprocessing.fit(decode(model.path / "golden.png")), model.preprocessing.size)
     probes = np.concatenate([square[None], _noise(square.shape)])
     with in_runtime(model, to, place):
-        written = WRITERS[to](form, facts_of(model), place)
-        found = open_runner(FORMATS[to].runtime, written[0], batch=len(probes))(probes)
+        written = FORMATS[to].write(form, facts_of(model), place)
+        found = open_runner(OF_FORMAT[to], written[0], batch=len(probes))(probes)
     parity = difference(found, model.logits(list(probes)))
     if not parity <= PARITY:
         raise GateError(
@@ -197,7 +169,7 @@ def folder_of(
     config: dict[str, Any] = {
         "schema": SCHEMA,
         "format": to,
-        "runtime": FORMATS[to].runtime,
+        "runtime": OF_FORMAT[to],
         "precision": precision,
         "network": model.net.description.name,
         "classes": list(model.classes),
@@ -222,59 +194,6 @@ def facts_of(model: Model) -> dict[str, str]:
     """What is kept inside of a model's file, as text."""
     facts = {"classes": list(model.classes), "preprocessing": model.config["preprocessing"]}
     return {name: json.dumps(value, ensure_ascii=False) for name, value in facts.items()}
-
-
-def onnx_of(form: Form, facts: Mapping[str, str]) -> onnx.ModelProto:
-    """The graph of a form, with facts as its metadata."""
-    weights = {name: value.contiguous().numpy() for name, value in form.state.items()}
-    return onnx_model(form.network, weights, scale=form.scale, metadata=facts)
-
-
-def _onnx(form: Form, facts: Mapping[str, str], place: Path) -> list[Path]:
-    file = place / "model.onnx"
-    file.write_bytes(with_fast_lrn(onnx_of(form, facts)).SerializeToString())
-    return [file]
-
-
-def _openvino(form: Form, facts: Mapping[str, str], place: Path) -> list[Path]:
-    try:
-        openvino = openvino_alone()
-    except ImportError:
-        raise MissingExtra("OpenVINO is not installed: pip install 'goingdeeper[openvino]'") from None
-    read = openvino.Core().read_model(onnx_of(form, facts).SerializeToString())
-    for name, value in facts.items():
-        read.set_rt_info(value, ["model_info", name])
-    openvino.save_model(read, place / "model.xml", compress_to_fp16=False)
-    return [place / "model.xml", place / "model.bin"]
-
-
-def _torch(form: Form, facts: Mapping[str, str], place: Path) -> list[Path]:
-    """Compiled ahead of time, for this machine's processor."""
-    from torch._inductor import aoti_compile_and_package
-
-    channels, height, width = form.network.input
-    example = torch.zeros(2, height, width, channels, dtype=torch.uint8)
-    with torch.inference_mode(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch's own, of what torch uses inside
-        program = torch.export.export(
-            Deployed(form), (example,), dynamic_shapes=({0: torch.export.Dim("batch")},)
-        )
-        try:
-            made = aoti_compile_and_package(
-                program, package_path=str(place / "model.pt2"),
-                # Otherwise the code takes as many threads as are set here, whatever are set where it runs.
-                inductor_configs={"cpp.dynamic_threads": True},
-            )  # fmt: skip
-        except MemoryError:
-            raise
-        except Exception as problem:  # inductor raises nearly anything
-            raise ResourceError(
-                f"torch cannot compile {form.network.name} on this machine: {lines_of(problem)[0]}"
-            ) from None
-    return [Path(made)]
-
-
-WRITERS = {"onnx": _onnx, "openvino": _openvino, "torch": _torch}
 
 
 def difference(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:

@@ -11,8 +11,9 @@ from typing import Any
 import torch
 
 from goingdeeper.deploy.calibration import USUAL, samples
-from goingdeeper.deploy.export import FORMATS, check_place, facts_of, folder_of, in_runtime, onnx_of, proven
+from goingdeeper.deploy.export import check_place, facts_of, folder_of, in_runtime, proven
 from goingdeeper.deploy.form import Deployed, form_of
+from goingdeeper.deploy.formats import FORMATS, onnx_of
 from goingdeeper.deploy.gate import Gate, judged, mistaken
 from goingdeeper.deploy.quantisable import quantisable
 from goingdeeper.deploy.quantise import QUANTISERS, check_tools
@@ -21,6 +22,7 @@ from goingdeeper.deploy.sensitivity import Hurt, sensitivity
 from goingdeeper.errors import GateError, UsageError, unknown
 from goingdeeper.runs.folder import replace_folder
 from goingdeeper.runs.model import Model
+from goingdeeper.runtimes.known import OF_FORMAT
 from goingdeeper.runtimes.runner import Runner, open_runner
 
 LIMIT = 0.5
@@ -102,7 +104,7 @@ def export_int8(
                 raise GateError(_refusal(model, to, gate, hurt, excluded, auto_exclude))
             excluded = tuple(one.layer for one in hurt[:more])
             note(f"{told(gate)}; in fp32 now: {', '.join(excluded)}")
-        golden = open_runner(FORMATS[to].runtime, files[0])(proof.square[None])[0]
+        golden = open_runner(OF_FORMAT[to], files[0])(proof.square[None])[0]
         content = {file.name: file.read_bytes() for file in files}
     facts = {
         "parity": proof.said,
@@ -117,7 +119,7 @@ def export_int8(
 
 def _opened(model: Model, to: str, file: Path) -> Runner:
     with in_runtime(model, to, file.parent):
-        return open_runner(FORMATS[to].runtime, file, batch=BATCH, goal="throughput")
+        return open_runner(OF_FORMAT[to], file, batch=BATCH, goal="throughput")
 
 
 def told(gate: Gate) -> str:

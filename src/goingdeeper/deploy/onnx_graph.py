@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goingdeeper.deploy.scale import InputScale, Values
-from goingdeeper.errors import DescriptionError, MissingExtra
+from goingdeeper.errors import DescriptionError
 from goingdeeper.layers import (
     LRN,
     Activation,
@@ -43,6 +43,7 @@ from goingdeeper.layers import (
     pair,
     sides,
 )
+from goingdeeper.runtimes.known import RUNTIMES
 from goingdeeper.shapes import Shape, equal_parts
 from goingdeeper.trace import Step, trace
 
@@ -70,7 +71,7 @@ def onnx_model(
     try:
         from onnx import helper
     except ImportError:
-        raise MissingExtra("onnx is not installed: pip install 'goingdeeper[onnx]'") from None
+        raise RUNTIMES["onnxruntime"].missing("onnx") from None
     graph = _Graph(network, weights)
     channels, height, wide = network.input
     x = graph.add("Cast", ["images"], to=1)

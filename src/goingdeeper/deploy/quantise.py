@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from goingdeeper.deploy.lrn import with_fast_lrn
 from goingdeeper.deploy.quantisable import quantisable
-from goingdeeper.errors import MissingExtra, UsageError
+from goingdeeper.errors import UsageError
 from goingdeeper.runtimes import silent
+from goingdeeper.runtimes.known import OF_FORMAT, RUNTIMES
 from goingdeeper.runtimes.runner import lines_of, openvino_alone
 
 if TYPE_CHECKING:
@@ -125,9 +126,7 @@ def check_tools(to: str) -> None:
             silent.onnxruntime()
             import onnxruntime.quantization  # noqa: F401
     except ImportError as problem:
-        missing = (problem.name or "").partition(".")[0]
-        extra = "openvino" if to == "openvino" else "onnx"
-        raise MissingExtra(f"{missing} is not installed: pip install 'goingdeeper[{extra}]'") from None
+        raise RUNTIMES[OF_FORMAT[to]].missing((problem.name or "").partition(".")[0]) from None
 
 
 def saturates() -> bool:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-PACKAGES = {"onnx": "onnxruntime", "openvino": "openvino", "torch": "torch"}
-NAMES = {"onnx": "ONNX", "openvino": "OpenVINO", "torch": "PyTorch"}
+from goingdeeper.runtimes.known import RUNTIMES
 
 
 def readme(config: Mapping[str, Any]) -> str:
@@ -14,8 +13,8 @@ def readme(config: Mapping[str, Any]) -> str:
     size = config["preprocessing"]["size"]
     shorter = config["preprocessing"].get("shorter") or size
     scores = config.get("scores") or {}
-    made, int8 = config["format"], config["precision"] == "int8"
-    lines = [f"# {config['network']}, {len(config['classes'])} classes, {NAMES[made]}" + int8 * ", int8", ""]
+    runtime, int8 = RUNTIMES[config["runtime"]], config["precision"] == "int8"
+    lines = [f"# {config['network']}, {len(config['classes'])} classes, {runtime.name}{', int8' * int8}", ""]
     if scores:
         low, high = scores["interval_95"]
         lines += [
@@ -27,17 +26,17 @@ def readme(config: Mapping[str, Any]) -> str:
         ]
     if int8:
         lines += [*_measured(config), ""]
-    imports, opening, answer = RUNTIMES[made]
+    imports, opening, answer = PARTS[config["runtime"]]
     program = PROGRAM.format(size=size, shorter=shorter, imports=imports, opening=opening, answer=answer)
     lines += [
-        f"`pip install {PACKAGES[made]} numpy pillow`, then:",
+        f"`pip install {runtime.package} numpy pillow`, then:",
         "",
         "```python",
         *program.splitlines(),
         "```",
         "",
     ]
-    if made == "torch":
+    if "torch" in config:
         lines += [
             f"Compiled for the processor it was made on, and for PyTorch {config['torch']}.",
             "",
@@ -64,8 +63,8 @@ def _measured(config: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-RUNTIMES = {
-    "onnx": (
+PARTS = {
+    "onnxruntime": (
         'import json, os, sys\nos.environ["ORT_DISABLE_TELEMETRY"] = "1"\nimport numpy as np, onnxruntime',
         'session = onnxruntime.InferenceSession("model.onnx", providers=["CPUExecutionProvider"])',
         '(logits,) = session.run(["logits"], {"images": pixels})[0]',

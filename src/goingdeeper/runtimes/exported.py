@@ -26,14 +26,15 @@ from goingdeeper.runs.stored import (
     unbroken,
     was_altered,
 )
-from goingdeeper.runtimes.runner import RUNTIMES, Goal, Runner, open_runner
+from goingdeeper.runtimes.known import OF_FORMAT, RUNTIMES
+from goingdeeper.runtimes.runner import Goal, Runner, open_runner
 
 SCHEMA = 1
 
-MODELS = ("model.onnx", "model.xml", "model.pt2")
+MODELS = tuple(one.files[0] for one in RUNTIMES.values())
 """The file of an export that its runtime opens is one of these."""
 
-EXPORTS = re.compile("export/(onnx|openvino|torch)(-int8)?")
+EXPORTS = re.compile(f"export/({'|'.join(OF_FORMAT)})(-int8)?")
 """Where below a run `deeper export` writes."""
 
 TOLERANCES = {"float32": TOLERANCE, "int8": 0.05}

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goingdeeper.data.processors import cpus
-from goingdeeper.errors import DataError, MissingExtra, unknown
+from goingdeeper.errors import DataError, unknown
 from goingdeeper.runtimes import silent
+from goingdeeper.runtimes.known import RUNTIMES
 
 Goal = Literal["latency", "throughput"]
 """One image as soon as possible, by all threads; or most images in a time, by one thread each."""
@@ -44,15 +45,14 @@ def open_runner(
         raise unknown("runtime", runtime, RUNTIMES, f"there are {', '.join(RUNTIMES)}")
     threads = threads or cpus()
     try:
-        return RUNTIMES[runtime](model, batch, threads, goal)
+        return OPENERS[runtime](model, batch, threads, goal)
     except ImportError:
-        name, extra = PACKAGES[runtime]
-        raise MissingExtra(f"{name} is not installed: pip install 'goingdeeper{extra}'") from None
+        raise RUNTIMES[runtime].missing() from None
     except MemoryError:
         raise
     except Exception as problem:  # each runtime has its own
         last = lines_of(problem)[-1]
-        raise DataError(f"{model} cannot be opened by {PACKAGES[runtime][0]}: {last}") from None
+        raise DataError(f"{model} cannot be opened by {RUNTIMES[runtime].name}: {last}") from None
 
 
 def lines_of(problem: Exception) -> list[str]:
@@ -154,16 +154,9 @@ def _torch(model: Path, batch: int, threads: int, goal: Goal) -> Runner:
     return _in_batches(run, batch, 1)
 
 
-RUNTIMES: dict[str, Callable[[Path, int, int, Goal], Runner]] = {
+OPENERS: dict[str, Callable[[Path, int, int, Goal], Runner]] = {
     "onnxruntime": _onnxruntime, "openvino": _openvino, "torch": _torch,
 }  # fmt: skip
-
-PACKAGES = {
-    "onnxruntime": ("ONNX Runtime", "[onnx]"),
-    "openvino": ("OpenVINO", "[openvino]"),
-    "torch": ("PyTorch", ""),
-}
-"""A runtime's own name, and the extra that it is installed with."""
 
 
 def _in_batches(run: Callable[[Bytes], Logits], batch: int, at_a_time: int) -> Runner:

@@ -16,13 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goingdeeper.costs.counts import cost
-from goingdeeper.deploy.export import FORMATS, PARITY, WRITERS, onnx_of
+from goingdeeper.deploy.export import PARITY
 from goingdeeper.deploy.form import form_of
+from goingdeeper.deploy.formats import FORMATS, onnx_of
 from goingdeeper.deploy.quantise import QUANTISERS, check_tools
 from goingdeeper.errors import GoingDeeperError, UsageError
 from goingdeeper.runs.model import Model
 from goingdeeper.runtimes.exported import is_export, load_export, making
-from goingdeeper.timing.candidates import PACKAGES, RUNTIMES, Candidate, open_candidate
+from goingdeeper.runtimes.known import RUNTIMES
+from goingdeeper.timing.candidates import WAYS, Candidate, open_candidate
 from goingdeeper.timing.case import noise, write_case, write_plain_graph
 from goingdeeper.timing.floor import Peak, measured_peak
 from goingdeeper.timing.rows import Bench, Row, Wrong, error_of, rows_of
@@ -180,8 +182,8 @@ class _Files:
         self.written: dict[Path, Path | GoingDeeperError] = {}
 
     def given(self, one: Candidate) -> Candidate:
-        kind = RUNTIMES.get(one.runtime) if one.ours else one.runtime if one.runtime in PACKAGES else None
-        if kind is None:
+        kind = WAYS[one.runtime] if one.ours else one.runtime if one.runtime in RUNTIMES else ""
+        if not kind:
             return one
         place = self.folder / ("ours" if one.ours else "rivals") / one.precision / kind
         if place not in self.written:
@@ -206,7 +208,7 @@ class _Files:
         if one.precision == "int8":
             check_tools(kind)
             return QUANTISERS[kind](onnx_of(form, {}), noise(self.model, CALIBRATED), (), place)[0]
-        return WRITERS[kind](form, {}, place)[0]
+        return FORMATS[kind].write(form, {}, place)[0]
 
     def _made(self, kind: str, run: Path) -> Path:
         """The run's own int8 export, whose error is known."""

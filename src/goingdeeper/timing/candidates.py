@@ -15,14 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goingdeeper.runtimes import silent
+from goingdeeper.runtimes.known import RUNTIMES
 from goingdeeper.runtimes.runner import Goal, open_runner, openvino_alone
 
 OURS = "goingdeeper"
 EAGER, COMPILED = "eager", "compile"
 CHANNELS_LAST = "eager channels-last"
 
-RUNTIMES = {EAGER: None, "torch": "torch", "onnxruntime": "onnx", "openvino": "openvino"}
-"""What the rewritten network runs in, and the format that `deeper export` writes for it."""
+WAYS = {EAGER: "", **{name: one.format for name, one in RUNTIMES.items()}}
+"""What the rewritten network runs in, and the format that `deeper export` writes for it, if it does."""
 
 AGAINST = {
     "eager": (EAGER, CHANNELS_LAST),
@@ -31,11 +32,6 @@ AGAINST = {
     "openvino": ("openvino",),
 }
 """The rivals, and the rows of each; all run the network that is not rewritten."""
-
-PACKAGES = {"onnxruntime": ("onnx", "onnxruntime"), "openvino": ("onnx", "openvino")}
-"""What a runtime needs beside what is always there."""
-
-EXTRAS = {"onnxruntime": "onnx", "openvino": "openvino"}
 
 HELD = ExitStack()
 """What lasts as long as a candidate's process."""

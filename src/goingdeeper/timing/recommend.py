@@ -10,7 +10,7 @@ from pathlib import Path
 from goingdeeper.files import write_whole
 from goingdeeper.runs.stored import sealed
 from goingdeeper.runtimes.runner import Goal
-from goingdeeper.timing.candidates import RUNTIMES, Candidate
+from goingdeeper.timing.candidates import WAYS, Candidate
 from goingdeeper.timing.rows import Row
 from goingdeeper.timing.side_by_side import ratio
 
@@ -27,7 +27,7 @@ class Choice:
     def export(self) -> str:
         """Where `deeper export` writes it, below the run."""
         one = self.candidate
-        kind = RUNTIMES[one.runtime]
+        kind = WAYS[one.runtime]
         return f"export/{kind}" if one.precision == "float32" else f"export/{kind}-{one.precision}"
 
     @property
@@ -42,7 +42,7 @@ def recommended(rows: Sequence[Row], goal: Goal) -> Choice | None:
     latency at the smallest batch that was measured, for throughput whichever batch gives the most images
     a second.
     """
-    ours = [row for row in rows if row.candidate.ours and RUNTIMES[row.candidate.runtime]]
+    ours = [row for row in rows if row.candidate.ours and WAYS[row.candidate.runtime]]
     if not ours:
         return None
     if goal == "latency":

@@ -9,21 +9,22 @@ from typing import get_args
 
 from goingdeeper.data.processors import cpus
 from goingdeeper.errors import MissingExtra, UsageError, unknown
+from goingdeeper.runtimes.known import RUNTIMES
 from goingdeeper.runtimes.runner import Goal
 from goingdeeper.timing.candidates import (
     AGAINST,
     COMPILED,
     EAGER,
-    EXTRAS,
     OURS,
-    PACKAGES,
-    RUNTIMES,
+    WAYS,
     Candidate,
 )
 from goingdeeper.timing.side_by_side import WARM_UP
 from goingdeeper.timing.workers import LONGEST
 
 PRECISIONS = ("float32", "int8")
+
+INT8 = tuple(name for name, one in RUNTIMES.items() if one.int8)
 
 USUAL_FLOPS = 40e9
 """What a thread of a present-day processor computes a second, for an estimate beforehand."""
@@ -38,7 +39,7 @@ class Wishes:
     left_out: why others are none of `runtimes`, which `checked` finds.
     """
 
-    runtimes: tuple[str, ...] = tuple(RUNTIMES)
+    runtimes: tuple[str, ...] = tuple(WAYS)
     precisions: tuple[str, ...] = ("float32",)
     batches: tuple[int, ...] = (1, 32)
     against: tuple[str, ...] = ("eager",)
@@ -56,8 +57,8 @@ def checked(wishes: Wishes) -> Wishes:
     was asked for.
     """
     for name in wishes.runtimes:
-        if name not in RUNTIMES:
-            raise unknown("runtime", name, RUNTIMES, f"there are {', '.join(RUNTIMES)}")
+        if name not in WAYS:
+            raise unknown("runtime", name, WAYS, f"there are {', '.join(WAYS)}")
     for name in wishes.against:
         if name not in AGAINST:
             raise unknown("rival", name, AGAINST, f"there are {', '.join(AGAINST)}")
@@ -70,10 +71,10 @@ def checked(wishes: Wishes) -> Wishes:
             raise MissingExtra(problem)
     problems = {name: problem for name in wishes.runtimes if (problem := missing(name))}
     runtimes = tuple(name for name in wishes.runtimes if name not in problems)
-    if "int8" in wishes.precisions and not set(runtimes) & set(PACKAGES):
+    if "int8" in wishes.precisions and not set(runtimes) & set(INT8):
         if problems:
             raise MissingExtra(next(iter(problems.values())))
-        raise UsageError(f"none of {', '.join(runtimes)} runs int8; --runtime {','.join(PACKAGES)} does")
+        raise UsageError(f"none of {', '.join(runtimes)} runs int8; --runtime {','.join(INT8)} does")
     left_out = tuple(problems.values())
     return replace(wishes, runtimes=runtimes, left_out=left_out, threads=wishes.threads or cpus())
 
@@ -82,15 +83,15 @@ def planned(wishes: Wishes, batch: int) -> list[Candidate]:
     """The candidates at a batch, ours first. A batch that threads can share is also tried in parts."""
 
     def each(what: str, runtime: str, precision: str = "float32") -> list[Candidate]:
-        streams = runtime in PACKAGES and wishes.threads > 1 and batch > 1 and batch % wishes.threads == 0
-        goals = GOALS if streams else GOALS[:1]
+        shared = wishes.threads > 1 and batch > 1 and batch % wishes.threads == 0
+        goals = GOALS if shared and runtime in RUNTIMES and RUNTIMES[runtime].streams else GOALS[:1]
         return [Candidate(what, runtime, precision, batch, goal, wishes.threads) for goal in goals]
 
     ours = [
         one
         for runtime in wishes.runtimes
         for precision in wishes.precisions
-        if precision == "float32" or runtime in PACKAGES
+        if precision == "float32" or runtime in INT8
         for one in each(OURS, runtime, precision)
     ]
     rivals = [
@@ -125,7 +126,9 @@ def announced(wishes: Wishes, plans: Mapping[int, Sequence[Candidate]], macs: in
 
 def missing(name: str) -> str:
     """What to say where a runtime's packages are not all there."""
-    for package in PACKAGES.get(name, ()):
-        if find_spec(package) is None:
-            return f"{name} needs {package}: pip install 'goingdeeper[{EXTRAS[name]}]'"
+    if name in RUNTIMES:
+        runtime = RUNTIMES[name]
+        for package in (*runtime.writes, runtime.package):
+            if find_spec(package) is None:
+                return f"{name} needs {package}: {runtime.pip}"
     return ""

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
-APART = 2**40
-"""Between the seeds of weights and of inputs: one seed begins the same stream, whatever it is drawn for."""
+
+def apart(seed: int, stream: int = 0) -> int:
+    """A seed for inputs: another for each stream, and none of those of weights, which begin at `seed`.
+
+    Mixed, as torch's generator takes the lowest 32 bits of a seed only, whatever is added above them.
+    """
+    return int(np.random.SeedSequence((seed % 2**64, stream)).generate_state(1)[0])
 
 
-def source(seed: int) -> torch.Generator:
+def source(seed: int, stream: int = 0) -> torch.Generator:
     """A generator for inputs."""
-    return torch.Generator().manual_seed(APART + seed)
+    return torch.Generator().manual_seed(apart(seed, stream))
 
 
-def noise(seed: int, *shape: int) -> Tensor:
+def noise(seed: int, *shape: int, stream: int = 0) -> Tensor:
     """Of the normal distribution."""
-    return torch.randn(shape, generator=source(seed))
+    return torch.randn(shape, generator=source(seed, stream))

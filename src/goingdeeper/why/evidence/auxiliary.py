@@ -39,7 +39,7 @@ def init(seed: int) -> Part:
     weights = dict(recipe("googlenet").head_weights)
     names = [name for name, layer in description.layers if isinstance(layer, Concat)]
     images = noise(seed, BATCH, *description.input)
-    labels = torch.randint(description.classes, (BATCH,), generator=source(seed))
+    labels = torch.randint(description.classes, (BATCH,), generator=source(seed, stream=1))
 
     class Losses(torch.nn.Module):
         """The net's loss, with its heads' or without them."""

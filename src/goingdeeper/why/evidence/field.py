@@ -44,12 +44,12 @@ def init(seed: int) -> Part:
     """GoogLeNet's modules, by the gradient of the value in their middle, random weights, noise."""
     from goingdeeper.nn.build import build
     from goingdeeper.probes.field import receptive_field
-    from goingdeeper.why.noise import APART
+    from goingdeeper.why.noise import apart
 
     net = network("googlenet")
     theory = {step.path: step.field.size[0] for step in trace(net)}
     model = build(net, seed=seed)
-    found = {name: receptive_field(model, name, net.input, images=4, seed=APART + seed) for name in MODULES}
+    found = {name: receptive_field(model, name, net.input, images=4, seed=apart(seed)) for name in MODULES}
     side = net.input[1]
     chart = Bars(
         "field-measured",

@@ -13,6 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from goingdeeper.deploy import formats
 from goingdeeper.deploy.formats import FORMATS
 from goingdeeper.names import entries, namings
 from goingdeeper.weights.importing import import_weights
@@ -145,6 +146,27 @@ def test_a_missing_runtime_is_status_4(deeper, run, here, monkeypatch, int8):
 
 
 @pytest.mark.parametrize("int8", [(), ("--int8",)])
+def test_a_layer_that_a_runtime_lacks_is_named(deeper, run, here, monkeypatch, int8):
+    """As an older one that has no such operation yet."""
+    own = formats.onnx_of
+
+    def renamed(form, facts):
+        graph = own(form, facts)
+        for node in graph.graph.node:
+            node.op_type = node.op_type.replace("GlobalAveragePool", "NoSuchPool")
+        return graph
+
+    monkeypatch.setattr(formats, "onnx_of", renamed)
+    said = deeper("export", run, "--to", "openvino", *int8, "-o", "out")
+    network = json.loads((run / "run.json").read_text())["network"]
+    assert said.status == 2 and said.err.splitlines()[-1] == (
+        f"deeper: {run}/model ({network}): OpenVINO cannot take the layer pool5 (GlobalAvgPool): "
+        "No conversion rule found for operations: NoSuchPool-20; --to names another format"
+    )
+    assert not list(here.iterdir())
+
+
+@pytest.mark.parametrize("int8", [(), ("--int8",)])
 def test_where_nothing_can_be_written_is_found_out_first(deeper, run, here, monkeypatch, int8):
     """A file is no folder."""
     monkeypatch.setitem(FORMATS, "onnx", replace(FORMATS["onnx"], write=None))
@@ -165,7 +187,7 @@ def test_a_network_that_a_runtime_cannot_take(deeper, run, here, monkeypatch):
 
     words = ("export", run, "--to", "openvino", "-o", "out")
     network = json.loads((run / "run.json").read_text())["network"]
-    begin = f"deeper: {run}/model ({network}) cannot be exported to openvino: "
+    begin = f"deeper: {run}/model ({network}): OpenVINO cannot take the network: "
     own = FORMATS["openvino"]
     monkeypatch.setitem(FORMATS, "openvino", replace(own, write=raising))
     assert deeper(*words).refusal(2) == (

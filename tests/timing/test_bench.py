@@ -308,3 +308,13 @@ def test_a_file_that_cannot_be_written_is_told_at_each_batch(model, tmp_path):
     for batch in (1, 32):
         with pytest.raises(UsageError, match="run has no export in int8"):
             given(Candidate("goingdeeper", "openvino", "int8", batch, "latency", 1))
+
+
+def test_a_network_that_a_runtime_cannot_take_costs_its_rows_alone(model, tmp_path, monkeypatch):
+    def raising(form, facts, place):
+        raise RuntimeError("no rule")
+
+    monkeypatch.setitem(FORMATS, "openvino", replace(FORMATS["openvino"], write=raising))
+    given = bench._Files(tmp_path, model, None).given
+    with pytest.raises(UsageError, match=r"^small: OpenVINO cannot take the network: no rule; --runtime na"):
+        given(Candidate("goingdeeper", "openvino", "float32", 1, "latency", 1))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,14 +19,20 @@ from numpy.typing import NDArray
 from goingdeeper.data.decode import centre, decode, png
 from goingdeeper.deploy.form import Form, form_of
 from goingdeeper.deploy.formats import FORMATS
+from goingdeeper.deploy.lacking import in_runtime
 from goingdeeper.deploy.readme import readme
 from goingdeeper.deploy.rewrite import Rewrite
-from goingdeeper.errors import DataError, GateError, GoingDeeperError, ResourceError, UsageError, unknown
+from goingdeeper.errors import (
+    GateError,
+    ResourceError,
+    UsageError,
+    unknown,
+)
 from goingdeeper.runs.folder import check_named, replace_folder
 from goingdeeper.runs.model import Model
 from goingdeeper.runs.stored import sealed, sha256, stored_as
 from goingdeeper.runtimes.known import OF_FORMAT, RUNTIMES
-from goingdeeper.runtimes.runner import lines_of, open_runner
+from goingdeeper.runtimes.runner import open_runner
 from goingdeeper.version import __version__
 
 SCHEMA = 1
@@ -101,7 +107,7 @@ def proven(model: Model, form: Form, to: str, place: Path) -> Proven:
     """Writes a form of the model, and compares it. Raises as `export`."""
     square = centre(model.preprocessing.fit(decode(model.path / "golden.png")), model.preprocessing.size)
     probes = np.concatenate([square[None], _noise(square.shape)])
-    with in_runtime(model, to, place):
+    with exporting(model, form, to, place):
         written = FORMATS[to].write(form, facts_of(model), place)
         found = open_runner(OF_FORMAT[to], written[0], batch=len(probes))(probes)
     parity = difference(found, model.logits(list(probes)))
@@ -113,22 +119,10 @@ def proven(model: Model, form: Form, to: str, place: Path) -> Proven:
     return Proven(written, square, found[0], parity)
 
 
-@contextmanager
-def in_runtime(model: Model, to: str, place: Path) -> Iterator[None]:
-    """Turns what a runtime raises, nearly anything, into an error that names the network, and not the
-    temporary place that its files are in."""
-    try:
-        yield
-    except (MemoryError, OSError):
-        raise
-    except Exception as problem:
-        if isinstance(problem, GoingDeeperError) and not isinstance(problem, DataError):
-            raise
-        last = lines_of(problem)[-1].replace(f"{place}{os.sep}", "")
-        raise UsageError(
-            f"{model.path} ({model.net.description.name}) cannot be exported to {to}: {last}; "
-            "--to names another format"
-        ) from None
+def exporting(model: Model, form: Form, to: str, place: Path) -> AbstractContextManager[None]:
+    """`in_runtime`, of a model that is exported."""
+    subject = f"{model.path} ({model.net.description.name})"
+    return in_runtime(form, to, place, subject, "--to names another format")
 
 
 def check_place(out: Path, force: bool) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 
 from goingdeeper.deploy.calibration import USUAL, samples
-from goingdeeper.deploy.export import check_place, facts_of, folder_of, in_runtime, proven
-from goingdeeper.deploy.form import Deployed, form_of
+from goingdeeper.deploy.export import check_place, exporting, facts_of, folder_of, proven
+from goingdeeper.deploy.form import Deployed, Form, form_of
 from goingdeeper.deploy.formats import FORMATS, onnx_of
 from goingdeeper.deploy.gate import Gate, judged, mistaken
 from goingdeeper.deploy.quantisable import quantisable
@@ -90,12 +90,12 @@ def export_int8(
         for name in ("fp32", "int8"):
             Path(place, name).mkdir()
         proof = proven(model, form, to, Path(place, "fp32"))
-        before = mistaken(_opened(model, to, proof.files[0]), seen, progress)
+        before = mistaken(_opened(model, form, to, proof.files[0]), seen, progress)
         hurt: list[Hurt] = []
         excluded: tuple[str, ...] = ()
         while True:
             files = QUANTISERS[to](graph, seen.calibration, excluded, Path(place, "int8"))
-            gate = judged(before, mistaken(_opened(model, to, files[0]), seen, progress), limit)
+            gate = judged(before, mistaken(_opened(model, form, to, files[0]), seen, progress), limit)
             if gate.passed:
                 break
             hurt = hurt or sensitivity(Deployed(form), torch.from_numpy(seen.calibration))
@@ -117,8 +117,8 @@ def export_int8(
     return Quantised(out, tuple(written), proof.parity, gate, excluded, seen.facts)
 
 
-def _opened(model: Model, to: str, file: Path) -> Runner:
-    with in_runtime(model, to, file.parent):
+def _opened(model: Model, form: Form, to: str, file: Path) -> Runner:
+    with exporting(model, form, to, file.parent):
         return open_runner(OF_FORMAT[to], file, batch=BATCH, goal="throughput")
 
 

@@ -194,7 +194,10 @@ class _Graph:
                 gate = self.layer(layer.gate, f"{path}.gate", x)
                 step = self.add("Mul", [gate, self.add("Sub", [transform, x])])
                 return self.add("Add", [x, step])
-        raise DescriptionError(f"{self.network}, {path}: {type(layer).__name__} cannot be written as ONNX")
+        raise DescriptionError(
+            f"{self.network}: the layer {path} ({type(layer).__name__}) cannot be written as ONNX, which "
+            "OpenVINO reads, too; --to torch needs none"
+        )
 
     def conv(self, layer: Conv, path: str, x: str) -> str:
         top, bottom, left, right = sides(layer)

@@ -19,6 +19,7 @@ from goingdeeper.costs.counts import cost
 from goingdeeper.deploy.export import PARITY
 from goingdeeper.deploy.form import form_of
 from goingdeeper.deploy.formats import FORMATS, onnx_of
+from goingdeeper.deploy.lacking import in_runtime
 from goingdeeper.deploy.quantise import QUANTISERS, check_tools
 from goingdeeper.errors import GoingDeeperError, UsageError
 from goingdeeper.runs.model import Model
@@ -208,7 +209,8 @@ class _Files:
         if one.precision == "int8":
             check_tools(kind)
             return QUANTISERS[kind](onnx_of(form, {}), noise(self.model, CALIBRATED), (), place)[0]
-        return FORMATS[kind].write(form, {}, place)[0]
+        with in_runtime(form, kind, place, net.description.name, "--runtime names others"):
+            return FORMATS[kind].write(form, {}, place)[0]
 
     def _made(self, kind: str, run: Path) -> Path:
         """The run's own int8 export, whose error is known."""

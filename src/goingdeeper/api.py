@@ -30,6 +30,7 @@ from goingdeeper.prediction.features import Vectors, known_labels, vectors
 from goingdeeper.prediction.predictor import BATCH, Failure
 from goingdeeper.reports.report import write_report
 from goingdeeper.runs.folder import RunFolder
+from goingdeeper.runs.sides import sides_of
 from goingdeeper.training.events import Events
 from goingdeeper.training.plan import Wishes, choose_device
 from goingdeeper.training.several import raise_problems, siblings, train_siblings
@@ -157,7 +158,7 @@ def check(
             health,
             suspects=suspects(trained.model, collection.source, items, progress),
             unknown=dict(sorted(unknown.items())),
-            learned=len({item.path for item in items} & _learned(trained, health.location)),
+            learned=_learned(trained, replace(collection.source, items=tuple(items))),
         )
     if out is not None:
         folder = Path(out)
@@ -170,12 +171,11 @@ def check(
     return health
 
 
-def _learned(run: Run, location: str) -> set[str]:
-    """The images of a location that a run was trained on, if its own are there."""
-    folder = RunFolder(run.path)
-    if not (run.path / "run.json").is_file() or folder.run()["data"]["location"] != location:
-        return set()
-    return {row["path"] for row in folder.split() if row["split"] == "train"}
+def _learned(run: Run, source: Source) -> int:
+    """How many images of a source a run was trained on."""
+    if not (run.path / "run.json").is_file():
+        return 0
+    return list(sides_of(RunFolder(run.path), source).values()).count("train")
 
 
 def features(

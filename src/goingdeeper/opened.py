@@ -13,10 +13,11 @@ import numpy as np
 from PIL import Image
 
 from goingdeeper.data.decode import Pixels
-from goingdeeper.data.sources import base_of, open_scored, original
+from goingdeeper.data.sources import open_scored
 from goingdeeper.errors import DataError, GoingDeeperError
 from goingdeeper.prediction.predictor import Answer, Failure, Picture, expand, predict
 from goingdeeper.runs.folder import RunFolder
+from goingdeeper.runs.sides import sides_of
 from goingdeeper.runtimes.exported import ExportedModel, is_export, load_export, recommended
 from goingdeeper.runtimes.runner import Goal
 
@@ -73,19 +74,12 @@ class Run:
         return evaluate(self, images, protocol=protocol, split=split)
 
     def trained_on(self, images: PathLike, *, split: Side = "val") -> bool:
-        """Whether the run was trained on one of the images that `evaluate` scores at a location.
-
-        Told by where they are, also where one of the two locations is a store made from the other.
-        """
+        """Whether the run was trained on one of the images that `evaluate` scores at a location, as
+        `sides_of` tells."""
         if not (self.path / "run.json").is_file():
             return False
-        folder = RunFolder(self.path)
         scored = open_scored(images, self.opened.classes, split)
-        own, theirs = (
-            base_of(original(place)) for place in (folder.run()["data"]["location"], scored.location)
-        )
-        seen = {os.path.normpath(own / row["path"]) for row in folder.split() if row["split"] == "train"}
-        return any(os.path.normpath(theirs / item.path) in seen for item in scored.items)
+        return "train" in sides_of(RunFolder(self.path), scored).values()
 
     @property
     def score(self) -> dict[str, Any]:

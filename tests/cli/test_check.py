@@ -258,6 +258,9 @@ def test_what_a_run_was_trained_on_is_said_beside_its_doubts(deeper, run, pets, 
     assert f"the run was trained on {36 - held_out} of these images, and has learned" in said.out
     assert said.out.splitlines()[-1].startswith(f"next:  deeper check {pets} --with {run} --out FOLDER")
     assert json.loads(deeper("check", pets, "--with", run, "--json").out)["trained_on"] == 36 - held_out
+    assert deeper("prepare", pets, "-o", "store").status == 0
+    document = json.loads(deeper("check", "store", "--with", run, "--json").out)
+    assert document["trained_on"] == 36 - held_out  # the same images
     elsewhere = deeper("check", "photos", "--with", run)
     assert "trained on" not in elsewhere.out and "labels that the run doubts" in elsewhere.out
 

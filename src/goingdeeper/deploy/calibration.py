@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,12 +11,13 @@ from numpy.typing import NDArray
 
 from goingdeeper.data.decode import centre
 from goingdeeper.data.pictures import Pictures, survey
-from goingdeeper.data.sources import Item, Source, base_of, open_source, original
+from goingdeeper.data.sources import Item, Source, open_source
 from goingdeeper.data.split import Holding, divide, turns
 from goingdeeper.errors import DataError, UsageError
 from goingdeeper.evaluation.evaluate import side_of_run
 from goingdeeper.runs.folder import RunFolder
 from goingdeeper.runs.model import Model
+from goingdeeper.runs.sides import sides_of
 
 LEAST = 10
 """Images that ranges may be taken from at the fewest."""
@@ -109,7 +109,7 @@ def _sides(
         items = [Item(row["path"], row["class"], "train") for row in rows]
         return source, items, source.items, f"{run.path}", seed
     source = open_source(images, classes)
-    known = _known(run, source) if run else {}
+    known = sides_of(run, source) if run else {}
     held_out = [item for item in source.items if item.split == "val"]
     if held_out:
         learned = [item for item in source.items if item.split == "train"]
@@ -123,14 +123,6 @@ def _sides(
         learned, held_out = [*division.train], [*division.val]
     held_out = [item for item in held_out if known.get(item.path) != "train"]
     return source, learned, held_out, images, seed
-
-
-def _known(run: RunFolder, source: Source) -> dict[str, str]:
-    """The sides that a run gave images of a source, by path; told by where they are, as `Run.trained_on`."""
-    own, theirs = (base_of(original(place)) for place in (run.run()["data"]["location"], source.location))
-    sides = {os.path.normpath(own / row["path"]): row["split"] for row in run.split()}
-    places = {item.path: os.path.normpath(theirs / item.path) for item in source.items}
-    return {path: sides[place] for path, place in places.items() if place in sides}
 
 
 def _squares(pictures: Pictures, items: Sequence[Item], size: int) -> NDArray[np.uint8]:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goingdeeper.costs.counts import cost
+from goingdeeper.data.processors import processor
 from goingdeeper.deploy.export import PARITY
 from goingdeeper.deploy.form import form_of
 from goingdeeper.deploy.formats import FORMATS, onnx_of
@@ -29,7 +30,7 @@ from goingdeeper.timing.candidates import WAYS, Candidate, open_candidate
 from goingdeeper.timing.case import noise, write_case, write_plain_graph
 from goingdeeper.timing.floor import Peak, measured_peak
 from goingdeeper.timing.rows import Bench, Row, Wrong, error_of, rows_of
-from goingdeeper.timing.side_by_side import in_turn, processor
+from goingdeeper.timing.side_by_side import in_turn
 from goingdeeper.timing.wishes import Wishes, announced, planned
 from goingdeeper.timing.workers import Worker, start
 

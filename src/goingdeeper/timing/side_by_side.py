@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import platform
 import statistics
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
+from goingdeeper.data.processors import processor
 from goingdeeper.errors import GoingDeeperError
 
 Block = Callable[[float], Sequence[float]]
@@ -124,13 +123,6 @@ def ratio(base: Sequence[float], own: Sequence[float]) -> Ratio:
     drawn = np.random.default_rng(0).choice(ratios, (DRAWS, len(ratios)))
     low, high = np.percentile(np.median(drawn, axis=1), [2.5, 97.5])
     return Ratio(float(np.median(ratios)), float(low), float(high))
-
-
-def processor() -> str:
-    """The processor's name as the system has it."""
-    info = Path("/proc/cpuinfo")
-    names = [line for line in info.read_text().splitlines() if "model name" in line] if info.exists() else []
-    return names[0].split(":")[1].strip() if names else platform.processor() or platform.machine()
 
 
 def machine() -> str:

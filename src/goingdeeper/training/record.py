@@ -6,15 +6,14 @@ import dataclasses
 import platform
 import shlex
 from collections import Counter
-from contextlib import suppress
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from goingdeeper.costs.counts import cost
 from goingdeeper.data.pictures import Survey
+from goingdeeper.data.processors import processor
 from goingdeeper.data.sources import Problem, Source, bounded, told
 from goingdeeper.data.split import Division, fingerprint
 from goingdeeper.notation import to_data
@@ -94,16 +93,6 @@ def wished(wishes: Wishes) -> dict[str, Any]:
 
 FLAGS = {"from_run": "from"}
 """Flags of the command line that are called otherwise here."""
-
-
-def processor() -> str:
-    """What the CPU calls itself, as far as the system tells."""
-    with suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
-            name, _, value = line.partition(":")
-            if name.strip() == "model name":
-                return value.strip()
-    return platform.processor() or "unknown CPU"
 
 
 def command(wishes: Wishes) -> str:

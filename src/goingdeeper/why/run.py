@@ -10,9 +10,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from goingdeeper.data.processors import processor
 from goingdeeper.errors import unknown
 from goingdeeper.files import make_folder, write_whole
-from goingdeeper.timing.side_by_side import processor
 from goingdeeper.why.charts import Chart, told
 from goingdeeper.why.claims import TIERS, Claim, Evidence, Tier, Topic, topic
 from goingdeeper.why.part import Part

@@ -32,7 +32,7 @@ def _generator():
     "name",
     [
         "commands.md", "networks.md", "audit.md", "layers.md", "recipes.md", "googlenet.svg",
-        "inception-module.svg", "names.md",
+        "inception-module.svg", "names.md", "why.md",
     ],
 )  # fmt: skip
 def test_generated_pages_are_current(name):

@@ -1,8 +1,9 @@
-"""docs/why.md: the claims with their verdicts, and the command that shows each."""
+"""docs/why.md: the claims with their verdicts, the slides, and the commands that show them."""
 
 from __future__ import annotations
 
 from goingdeeper.why.claims import sources, topics
+from goingdeeper.why.index import parts, slides, without_slide
 
 HEAD = """\
 # Why it works
@@ -16,6 +17,7 @@ deeper why all                       # every one, and why/index.html, a page tha
 deeper why all --tier arithmetic     # what needs no network to be built, in seconds
 deeper why degradation --time 20m    # by training, too: here plain and residual networks, with three seeds
 deeper why degradation --time 4h --data IMAGES --seed 0-4
+deeper why slides                    # what is on the lecture's slides, and the command that shows it
 ```
 
 Each claim stands in our words, with who says so. `expected` is what its source or the theory says,
@@ -58,8 +60,23 @@ if __name__ == "__main__":                    # trainings run in processes of th
 
 The probes leave the network, its gradients and torch's random state as they were, bit by bit.
 
+[Slides, and the commands that show them](#slides-and-the-commands-that-show-them)
+
+## Claims
+
 | topic | claim | source | expected | verdict | evidence |
 | --- | --- | --- | --- | --- | --- |"""
+
+
+SLIDES = """
+## Slides, and the commands that show them
+
+`deeper why slides` prints it, too. Neither the lecture nor the blog post is kept here: what is known of
+them is what the claims and the tables of results have from them. The lecture's slides stand in the
+order of the story, the blog's passages in that of its title. `slide` and `passage` are those of which
+no more is known than what they claim; of the blog's pictures only one is known.
+
+No slide is known on {without}: their claims are the papers' alone."""
 
 
 def page() -> str:
@@ -71,4 +88,11 @@ def page() -> str:
             verdict = f"**{claim.verdict}**: {claim.because}"
             cells = (f"`{topic.name}`", claim.said, claim.source, expected, verdict, claim.tier)
             lines.append(f"| {' | '.join(cells)} |")
+    lines.append(SLIDES.replace("{without}", " and ".join(f"`{name}`" for name in without_slide())))
+    for source, title in parts().items():
+        lines += [f"\n### {title[0].upper()}{title[1:]}\n", "| what is on it | in the papers | command |"]
+        lines.append("| --- | --- | --- |")
+        for slide in (one for one in slides() if one.source == source):
+            commands = "<br>".join(f"`{command.line}`{command.note}" for command in slide.commands)
+            lines.append(f"| {slide.kind}: {slide.shows} | {slide.of} | {commands} |")
     return "\n".join(lines) + "\n"

@@ -1,4 +1,6 @@
 import json
+import re
+import shlex
 import subprocess
 import sys
 
@@ -6,6 +8,7 @@ import pytest
 from PIL import Image
 
 from goingdeeper.why.claims import topics
+from goingdeeper.why.index import parts, slides
 
 
 @pytest.fixture(autouse=True)
@@ -17,9 +20,11 @@ def elsewhere(tmp_path, monkeypatch):
 def test_topics_are_listed(deeper):
     said = deeper("why")
     assert (said.status, said.err) == (0, "")
-    assert [line.split()[0] for line in said.out.splitlines()[1:] if not line.startswith(" ")] == [
+    table, note = said.out.split("\n\n")
+    assert [line.split()[0] for line in table.splitlines()[1:] if not line.startswith(" ")] == [
         one.name for one in topics()
     ]
+    assert "deeper why all" in note and "deeper why slides" in note
     document = json.loads(deeper("why", "--json").out)
     assert document["schema"] == 1
     assert {"topic": "reduction", "tiers": ["arithmetic", "init"]}.items() <= document["topics"][2].items()
@@ -60,8 +65,8 @@ def test_only_the_tiers_that_were_asked_for(deeper):
 @pytest.mark.parametrize("width", [30, 40, 60, 100])
 def test_a_narrow_terminal_wraps(deeper, monkeypatch, width):
     monkeypatch.setenv("COLUMNS", str(width))
-    for words in (("why",), ("why", "grid"), ("why", "factorise", "--tier", "arithmetic")):
-        assert max(map(len, deeper(*words).out.splitlines())) <= width
+    for words in ((), ("slides",), ("grid",), ("factorise", "--tier", "arithmetic")):
+        assert max(map(len, deeper("why", *words).out.splitlines())) <= width
 
 
 def test_an_unknown_topic_suggests(deeper):
@@ -83,6 +88,12 @@ def test_all_is_one_page(deeper, elsewhere):
         assert f'id="{one.name}"' in page and one.story.split(".")[0].split("'")[0] in page
     assert page.count("<img") == sum(len(one["figures"]) for one in records)
     assert "<script" not in page and "http" not in page.split("</head>")[1]
+    index = page[page.index('<section id="slides">') :]
+    for link in ("#slides", *re.findall(r'href="(#[\w-]+)"', index)):
+        assert f'id="{link[1:]}"' in page
+    assert '<a href="#crops"><code>deeper why crops</code></a>' in index
+    for slide in slides():
+        assert f"<td>{slide.kind}: {slide.shows}</td>".replace("'", "&#39;") in index
     assert said.err.strip().endswith("why/index.html")
 
 
@@ -96,3 +107,36 @@ def test_arithmetic_needs_no_torch(elsewhere):
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )
     assert done.stdout.splitlines()[-1] == "False"
+
+
+def test_slides_are_listed_with_their_commands(deeper):
+    said = deeper("why", "slides")
+    assert (said.status, said.err) == (0, "")
+    at = [said.out.index(title[1:]) for title in parts().values()]
+    assert at == sorted(at)
+    wide = " ".join(said.out.split())
+    assert (
+        "slide: The naive module, and why it does not scale (Szegedy et al. 2014, section 4) "
+        "deeper why naive deeper draw googlenet-naive 3a -o naive.svg deeper diff "
+    ) in wide
+    assert "passage: One kernel size for parts of all sizes? deeper why scales (takes training)" in wide
+    assert wide.endswith("dropout, responses")
+    document = json.loads(deeper("why", "slides", "--json").out)
+    assert document["without_slide"] == ["dropout", "responses"]
+    assert len(document["slides"]) == len(slides())
+    chart = document["slides"][0]
+    assert (chart["source"], chart["kind"], chart["claims"]) == ("lecture", "chart", ["winners"])
+    assert chart["commands"] == [{"line": "deeper why winners", "topic": "winners", "takes_training": False}]
+
+
+LINES = dict.fromkeys(command.line for slide in slides() for command in slide.commands if not command.topic)
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_every_command_of_the_slides_runs(deeper, elsewhere, line):
+    """That `deeper why` shows every topic is tested above, and what comes out with the claims."""
+    _, *words = shlex.split(line)
+    said = deeper(*words)
+    assert said.status == 0 and said.out
+    if "-o" in words:
+        assert (elsewhere / words[-1]).read_text("utf-8").startswith("<svg")

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 def _names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     from goingdeeper.why.claims import topics
 
-    return [name for name in (*(one.name for one in topics()), "all") if name.startswith(incomplete)]
+    names = (*(one.name for one in topics()), "all", "slides")
+    return [name for name in names if name.startswith(incomplete)]
 
 
 @click.command("why", short_help="Show why these networks work, claim by claim, and what is true of it.")
@@ -63,11 +64,13 @@ def why_command(
 
     Figures, as SVG and PNG, and a JSON record go into a folder, and so do the runs of trainings, which are
     taken as they are when the same is asked for again. Without a TOPIC, lists them; `all` shows each one, and
-    writes a page that tells the whole story.
+    writes a page that tells the whole story; `slides` lists the lecture's slides and the blog's passages,
+    with the commands that show them.
     """
     from goingdeeper.why.claims import TIERS, topics
+    from goingdeeper.why.index import index_record
     from goingdeeper.why.run import record, show, write, write_page
-    from goingdeeper.why.text import listing, page
+    from goingdeeper.why.text import index, listing, page
 
     width = shutil.get_terminal_size((100, 24)).columns
     if topic is None:
@@ -76,6 +79,12 @@ def why_command(
             show_json({"topics": known})
         else:
             click.echo(listing(width))
+        return
+    if topic == "slides":
+        if as_json:
+            show_json(index_record())
+        else:
+            click.echo(index(width))
         return
     tier = tier or ("training" if time or data else "init")
     terms = _terms(tier, time, data, seeds, out)

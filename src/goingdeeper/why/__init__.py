@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from goingdeeper.probes.field import receptive_field
     from goingdeeper.probes.watch import Watch, read_once
     from goingdeeper.why.claims import topics
+    from goingdeeper.why.index import slides
     from goingdeeper.why.run import show, write, write_page
     from goingdeeper.why.trials import Terms
 
@@ -24,6 +25,7 @@ _HOMES = {
     "read_once": "probes.watch",
     "receptive_field": "probes.field",
     "show": "why.run",
+    "slides": "why.index",
     "topics": "why.claims",
     "write": "why.run",
     "write_page": "why.run",
@@ -37,6 +39,7 @@ __all__ = [
     "read_once",
     "receptive_field",
     "show",
+    "slides",
     "topics",
     "write",
     "write_page",

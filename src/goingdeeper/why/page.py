@@ -13,6 +13,7 @@ from goingdeeper.version import __version__
 from goingdeeper.why.charts import told
 from goingdeeper.why.claims import sources
 from goingdeeper.why.figures import drawn
+from goingdeeper.why.index import parts, slides
 from goingdeeper.why.run import Shown
 
 
@@ -32,6 +33,9 @@ def page(shown: Sequence[Shown], machine: str = "") -> str:
         counted=counted.most_common(),
         left=Counter(claim.tier for one in shown for claim in one.left).items(),
         sources=sources(),
+        slides=[
+            (title, [one for one in slides() if one.source == source]) for source, title in parts().items()
+        ],
         seconds=f"{sum(one.seconds for one in shown):.0f}",
         machine=f" on {machine}" if machine else "",
         version=__version__,

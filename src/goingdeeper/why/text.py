@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Sequence
 
 from goingdeeper.why.claims import Claim, Evidence, topics
+from goingdeeper.why.index import Slide, parts, slides, without_slide
 from goingdeeper.why.run import Shown
 
 LEAST = 30
@@ -14,8 +15,22 @@ LEAST = 30
 
 def listing(width: int) -> str:
     """Every topic with its title and the tiers that it has."""
+    width = max(width, LEAST)
     rows = [(one.name, ", ".join(one.tiers), one.title) for one in topics()]
-    return "\n".join(_table(("topic", "evidence", "about"), rows, max(width, LEAST), wrapped=2))
+    note = "`deeper why all` shows every topic; `deeper why slides` lists the lecture's slides"
+    table = _table(("topic", "evidence", "about"), rows, width, wrapped=2)
+    return "\n".join([*table, "", *textwrap.wrap(note, width)])
+
+
+def index(width: int) -> str:
+    """What is on the slides, and the commands that show it."""
+    width = max(width, LEAST)
+    blocks = []
+    for source, title in parts().items():
+        shown = (line for slide in slides() if slide.source == source for line in _slide(slide, width))
+        blocks.append("\n".join([*textwrap.wrap(title[0].upper() + title[1:], width), "", *shown]))
+    gone = f"No slide is known on these topics, which are the papers' alone: {', '.join(without_slide())}"
+    return "\n\n".join([*blocks, "\n".join(textwrap.wrap(gone, width))])
 
 
 def page(shown: Shown, width: int) -> str:
@@ -27,6 +42,14 @@ def page(shown: Shown, width: int) -> str:
         blocks.append("\n".join(line for note in shown.notes for line in textwrap.wrap(note, width)))
     blocks += ["\n".join(_left(claim, width)) for claim in shown.left]
     return "\n\n".join(blocks)
+
+
+def _slide(slide: Slide, width: int) -> list[str]:
+    of = f" ({slide.of})" if slide.of else ""
+    lines = textwrap.wrap(f"{slide.kind}: {slide.shows}{of}", width, subsequent_indent="  ")
+    for command in slide.commands:
+        lines += (f"    {line}" for line in textwrap.wrap(command.words, width - 4, break_on_hyphens=False))
+    return lines
 
 
 def _evidence(one: Evidence, width: int) -> list[str]:

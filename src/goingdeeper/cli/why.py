@@ -30,17 +30,18 @@ def _names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
 @click.option(
     "--tier",
     type=click.Choice(["arithmetic", "init", "training"]),
-    help="The costliest evidence to show: arithmetic, networks as they are before training, or training. "
-    "[default: init, or training with --time or --data]",
+    show_default="init, or training with --time or --data",
+    help="The costliest evidence to show: arithmetic, networks as they are before training, or training.",
 )
-@click.option("--time", metavar="TIME", help="What the trainings of a topic may take.  [default: 10m]")
+@click.option("--time", metavar="TIME", show_default="10m", help="What the trainings of a topic may take.")
 @click.option("--data", metavar="IMAGES", help="What to train on, instead of the topic's own images.")
 @click.option(
     "--seed",
     "seeds",
     type=Several(numbers=True),
     metavar="N[,N...]",
-    help="Of every draw; trainings take several.  [default: 0, and 0-2 of trainings]",
+    show_default="0, and 0-2 of trainings",
+    help="Of every draw; trainings take several.",
 )
 @click.option(
     "-o",

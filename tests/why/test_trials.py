@@ -7,7 +7,7 @@ import pytest
 
 from goingdeeper.errors import UsageError
 from goingdeeper.why.claims import judged
-from goingdeeper.why.intervals import Interval, interval
+from goingdeeper.why.intervals import Interval, geometric, interval
 from goingdeeper.why.trials import Arm, Terms, train
 
 
@@ -19,6 +19,14 @@ def test_an_interval_is_students():
     assert interval([0.0, 1.0]).low == pytest.approx(0.5 - 12.706 * 0.5, rel=1e-3)
     with pytest.raises(ValueError, match="one value"):
         interval([1.0])
+
+
+def test_an_interval_of_ratios_is_by_their_logarithms():
+    """1 to 100 by a factor of ten each: 10, and ten to the power of 4.303 / sqrt(3) around it."""
+    found = geometric([1.0, 10.0, 100.0])
+    assert found.mean == pytest.approx(10.0)
+    assert found.high / 10 == pytest.approx(10 ** (4.303 / 3**0.5), rel=1e-3)
+    assert found.low * found.high == pytest.approx(100.0)
 
 
 @pytest.mark.parametrize(

@@ -30,3 +30,9 @@ def interval(values: Sequence[float]) -> Interval:
     mean = fmean(values)
     reach = float(t.ppf(0.975, len(values) - 1)) * stdev(values) / math.sqrt(len(values))
     return Interval(mean, mean - reach, mean + reach)
+
+
+def geometric(values: Sequence[float]) -> Interval:
+    """Of the geometric mean of a few positive values, such as ratios: that of their logarithms."""
+    logs = interval([math.log(value) for value in values])
+    return Interval(*(math.exp(value) for value in (logs.mean, logs.low, logs.high)))

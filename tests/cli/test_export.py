@@ -101,6 +101,18 @@ def test_to_onnx_beside_the_run(deeper, run, here):
     assert all(Path(file).is_file() for file in document["files"])
 
 
+@pytest.mark.parametrize("inside", [False, True])
+def test_the_model_below_a_run_means_the_run(deeper, run, here, monkeypatch, inside):
+    """So that the next training, which replaces the model's folder, takes no export with it."""
+    shutil.copytree(run, here / "run")
+    before = sorted((here / "run/model").iterdir())
+    monkeypatch.chdir(here / "run/model" if inside else here)
+    said = deeper("export", "." if inside else "run/model", "--to", "onnx")
+    assert said.status == 0 and said.out.startswith(f"{here / 'run' if inside else 'run'}/export/onnx · ")
+    assert (here / "run/export/onnx/model.onnx").is_file()
+    assert sorted((here / "run/model").iterdir()) == before
+
+
 def test_int8_beside_the_run(deeper, run, here):
     shutil.copytree(run, here / "run")
     said = deeper("export", "run", "--to", "onnx", "--int8", "--limit", 100)

@@ -76,6 +76,12 @@ def test_known_weights_are_listed(deeper):
         (("{w}", "--mean", "1,2"), 2, "--mean 1,2: give three numbers"),
         (("{w}", "--std", "1,0,1"), 2, "is no scale; each must be above 0"),
         (("{names}",), 3, "names.txt"),
+        (("nowhere.pth", "-o", "."), 2, ". cannot be replaced as a whole; name a folder in it"),
+        (
+            ("nowhere.pth", "-o", "{names}"),
+            2,
+            "names.txt is there and is no model alone; name ano",
+        ),
     ],
 )
 def test_refusals_are_one_line(deeper, weights, here, monkeypatch, tmp_path, words, status, message):

@@ -121,10 +121,12 @@ def export_command(
 def _export(run: str, runtime: str, out: Path | None, force: bool, as_json: bool) -> None:
     from goingdeeper.deploy.export import export
     from goingdeeper.runs.model import load_model
+    from goingdeeper.runtimes.exported import export_name, run_of
     from goingdeeper.weights.hub import local
 
     place = local(run)
-    done = export(load_model(place), out or place / "export" / runtime, to=runtime, force=force)
+    folder = out or run_of(place) / export_name(runtime, int8=False)
+    done = export(load_model(place), folder, to=runtime, force=force)
     if as_json:
         files = [str(done.path / name) for name in done.files]
         show_json({"files": files, "parity": done.parity, "gate": None})
@@ -139,14 +141,16 @@ def _export_int8(
     from goingdeeper.cli.watch import Watch
     from goingdeeper.deploy.int8 import export_int8, told
     from goingdeeper.runs.model import load_model
+    from goingdeeper.runtimes.exported import export_name, run_of
     from goingdeeper.weights.hub import local
 
     place = local(run)
+    folder = out or run_of(place) / export_name(runtime, int8=True)
     watch = Watch()
     try:
         done = export_int8(
-            load_model(place), out or place / "export" / f"{runtime}-int8", to=runtime, force=force,
-            note=watch.note, progress=watch.scoring, **given,
+            load_model(place), folder, to=runtime, force=force, note=watch.note, progress=watch.scoring,
+            **given,
         )  # fmt: skip
     finally:
         watch.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,7 +25,7 @@ from goingdeeper.runs.stored import (
     unbroken,
     was_altered,
 )
-from goingdeeper.runtimes.known import OF_FORMAT, RUNTIMES
+from goingdeeper.runtimes.known import RUNTIMES
 from goingdeeper.runtimes.runner import Goal, Runner, open_runner
 
 SCHEMA = 1
@@ -34,8 +33,19 @@ SCHEMA = 1
 MODELS = tuple(one.files[0] for one in RUNTIMES.values())
 """The file of an export that its runtime opens is one of these."""
 
-EXPORTS = re.compile(f"export/({'|'.join(OF_FORMAT)})(-int8)?")
-"""Where below a run `deeper export` writes."""
+
+def export_name(to: str, int8: bool) -> str:
+    """Where below a run `deeper export` writes."""
+    return f"export/{to}-int8" if int8 else f"export/{to}"
+
+
+EXPORTS = {
+    export_name(one.format, int8): (one.format, int8)
+    for one in RUNTIMES.values()
+    for int8 in (False, True)
+    if one.int8 or not int8
+}
+"""All such names, and what they are of."""
 
 TOLERANCES = {"float32": TOLERANCE, "int8": 0.05}
 """Of golden logits. A rounding that falls otherwise on another machine is a whole step of an int8 value."""
@@ -147,11 +157,11 @@ def recommended(path: Path) -> Recommended | None:
     _check_seal(model / "config.json", config)
     name, threads = said["export"], said.get("threads", 0)
     folder = run / name
-    if not EXPORTS.fullmatch(name):
+    if name not in EXPORTS:
         raise UsageError(f"{folder}, which is recommended, is no export")
     if not is_export(folder):
         raise UsageError(f"{folder}, which is recommended, is not there yet; `{making(run, name)}` makes it")
-    if name == "export/torch":
+    if EXPORTS[name][0] == "torch":
         raise UsageError(
             f"{folder}, which is recommended, is a program, and runs only where it is named itself"
         )
@@ -164,12 +174,13 @@ def recommended(path: Path) -> Recommended | None:
 
 def run_of(path: Path) -> Path:
     """The run that a path means: RUN/model means RUN, and a model folder on its own itself."""
-    return path.parent if path.name == "model" and (path.parent / "run.json").is_file() else path
+    named = path if path.name else path.absolute()  # "."
+    return named.parent if named.name == "model" and (named.parent / "run.json").is_file() else path
 
 
 def making(run: Path, export: str) -> str:
     """The command that makes one of `EXPORTS`."""
-    to, _, int8 = export.removeprefix("export/").partition("-")
+    to, int8 = EXPORTS[export]
     return f"deeper export {shlex.quote(str(run))} --to {to}" + (" --int8" if int8 else "")
 
 

@@ -24,7 +24,7 @@ from goingdeeper.deploy.lacking import in_runtime
 from goingdeeper.deploy.quantise import QUANTISERS, check_tools
 from goingdeeper.errors import GoingDeeperError, UsageError
 from goingdeeper.runs.model import Model
-from goingdeeper.runtimes.exported import is_export, load_export, making
+from goingdeeper.runtimes.exported import export_name, is_export, load_export, making
 from goingdeeper.runtimes.known import RUNTIMES
 from goingdeeper.timing.candidates import WAYS, Candidate, open_candidate
 from goingdeeper.timing.case import noise, write_case, write_plain_graph
@@ -215,7 +215,7 @@ class _Files:
 
     def _made(self, kind: str, run: Path) -> Path:
         """The run's own int8 export, whose error is known."""
-        name = f"export/{kind}-int8"
+        name = export_name(kind, int8=True)
         folder = run / name
         if not is_export(folder):
             raise UsageError(f"{run} has no export in int8; `{making(run, name)}` makes it")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from goingdeeper.files import write_whole
 from goingdeeper.runs.stored import sealed
+from goingdeeper.runtimes.exported import export_name
 from goingdeeper.runtimes.runner import Goal
 from goingdeeper.timing.candidates import WAYS, Candidate
 from goingdeeper.timing.rows import Row
@@ -27,8 +28,7 @@ class Choice:
     def export(self) -> str:
         """Where `deeper export` writes it, below the run."""
         one = self.candidate
-        kind = WAYS[one.runtime]
-        return f"export/{kind}" if one.precision == "float32" else f"export/{kind}-{one.precision}"
+        return export_name(WAYS[one.runtime], one.precision == "int8")
 
     @property
     def said(self) -> str:

@@ -27,6 +27,7 @@ from goingdeeper.names import Naming, Scale
 from goingdeeper.names.recognise import Match, recognise
 from goingdeeper.nn.build import Net
 from goingdeeper.published.imagenet import imagenet
+from goingdeeper.runs.folder import check_named
 from goingdeeper.runs.model import UNSAID, is_model, load_model, save_model
 from goingdeeper.trace import replace_classes, replace_input, trace
 from goingdeeper.version import __version__
@@ -137,6 +138,8 @@ def imported(
     nothing else is. Raises DataError for a file that cannot be used, UsageError for options that do not fit,
     GateError for another hash, ResourceError for network and disk.
     """
+    if out is not None:
+        _free(Path(out), force)  # before anything is fetched
     source = str(source)
     known = known_at(source)
     if known is None and not Path(source).exists() and is_known(source):
@@ -171,7 +174,8 @@ def imported(
     terms = licence or (known.licence if known else "") or fetched.licence or UNKNOWN
     published = known.score if known else ""
     place = Path(out) if out is not None else Path("models", _name(match, known))
-    _free(place, force)
+    if out is None:
+        _free(place, force)
     preprocessing = Preprocessing(side, chosen.mean, chosen.std, shorter=_shorter(chosen, side))
     provenance = {
         "data": data,
@@ -364,7 +368,11 @@ def _name(match: Match, known: Known | None) -> str:
 
 
 def _free(place: Path, force: bool) -> None:
-    """Raises UsageError where something is in the way; with `force`, where it is more than a model."""
+    """Raises UsageError where something is in the way; with `force`, where it is more than a model.
+
+    And for `.` and the like.
+    """
+    check_named(place)
     if not place.exists() or (place.is_dir() and not any(place.iterdir())):
         return
     if not is_model(place):

@@ -95,7 +95,7 @@ def quantised_openvino(
     ranges = nncf.quantization.range_estimator.RangeEstimatorParametersSet
     advanced = nncf.AdvancedQuantizationParameters(
         overflow_fix=nncf.OverflowFix.ENABLE if saturates() else None,
-        # On three runs on CIFAR-10, NNCF's mean of the images' ranges and its correction of biases together
+        # On four runs on CIFAR-10, NNCF's mean of the images' ranges and its correction of biases together
         # cost 0.2 to 0.45 points of error.
         activations_range_estimator_params=ranges.MINMAX, disable_bias_correction=True,
     )  # fmt: skip

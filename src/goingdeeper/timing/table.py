@@ -112,9 +112,9 @@ def _data(found: Bench, row: Row) -> dict[str, Any]:
 def _cells(found: Bench, row: Row, best: Row | None, rivals: bool) -> tuple[str, ...]:
     cells = (
         label(row),
-        _digits(row.images_per_second),
-        _digits(row.latency_ms_p50),
-        _digits(row.latency_ms_p90),
+        digits(row.images_per_second),
+        digits(row.latency_ms_p50),
+        digits(row.latency_ms_p90),
         "-" if row.memory is None else f"{row.memory / 1e6:.0f}",
         f"{row.load_seconds:.1f}",
         f"{100 * found.floor(row):.0f}",
@@ -128,6 +128,6 @@ def _ratio(found: Ratio) -> str:
     return f"{found.value:.2f} ({found.low:.2f} to {found.high:.2f})"
 
 
-def _digits(value: float) -> str:
+def digits(value: float) -> str:
     """Three digits or more, none behind the point from 100 on."""
     return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:,.0f}"

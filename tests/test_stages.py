@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 
 import pytest
 
 from goingdeeper import catalogue
 from goingdeeper.errors import UsageError
 from goingdeeper.layers import CLASSES, Chain, Conv, GlobalAvgPool, Linear, Network
-from goingdeeper.stages import classifier, depth_of, depths, frozen, under
+from goingdeeper.stages import classifier, depth_of, depths, frozen, last_map, under
 
 
 def stages(id: str) -> list[str]:
@@ -96,3 +97,25 @@ def test_head_leaves_the_classifier_within_a_container():
 def test_levels_that_cannot_be(freeze, said):
     with pytest.raises(UsageError, match=said):
         frozen(catalogue.network("resnet-18-b"), freeze)
+
+
+@pytest.mark.parametrize(
+    ("id", "layer"),
+    [
+        ("vgg-16", "conv5_3"),  # as Selvaraju et al. 2017 take it, before the last pool
+        ("googlenet", "5b"),
+        ("resnet-50", "conv5_3"),
+        ("alexnet", "conv5"),
+        ("nin-cifar10", "cccp6"),  # the maps of the classes themselves
+    ],
+)
+def test_the_last_map_of_several_places(id, layer):
+    assert last_map(catalogue.network(id)) == layer
+
+
+def test_a_map_of_one_place_shows_nothing():
+    """Of 32x32 the last stage of ResNet-50 has maps of 1x1; a chain may hold everything, logits too."""
+    assert last_map(replace(catalogue.network("resnet-50"), input=(3, 32, 32))) == "conv4_6"
+    chain = Chain({"a": Conv(4, 3), "b": Conv(4, 3), "pool": GlobalAvgPool(), "fc": Linear(CLASSES)})
+    assert last_map(Network("chain", {"all": chain}, (), (3, 8, 8), 2)) == "all.b"
+    assert last_map(Network("flat", {"fc": Linear(CLASSES)}, (), (3, 8, 8), 2)) is None

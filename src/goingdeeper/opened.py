@@ -24,6 +24,7 @@ from goingdeeper.runtimes.runner import Goal
 if TYPE_CHECKING:
     from goingdeeper.evaluation.evaluate import Side
     from goingdeeper.evaluation.scores import Score
+    from goingdeeper.prediction.explain import Explanation, Method
     from goingdeeper.runs.model import Model
 
 PathLike: TypeAlias = str | os.PathLike[str]
@@ -64,6 +65,30 @@ class Run:
                 raise DataError(answer.problem)
             answers.append(answer)
         return answers
+
+    def explain(
+        self,
+        images: Given | Iterable[Given],
+        *,
+        method: Method = "cam",
+        name: str | None = None,
+    ) -> list[Explanation]:
+        """What speaks for the likeliest class in images, given as to `predict`, or for the class of a name.
+
+        method: "cam" is Grad-CAM at the last map (Selvaraju et al. 2017); "occlusion" covers square after
+        square, a pass each (Zeiler and Fergus 2014). Each explanation has its `heat`, (S, S), from 0 to 1, of
+        the square that the network sees, and a `picture()`. The run's own weights answer, in torch. Raises
+        RunFolderError for an export, which has none; DataError as `predict`; UsageError for a name that is no
+        class, and for Grad-CAM of a network without a map.
+        """
+        from goingdeeper.prediction.explain import explain
+
+        found = []
+        for one in explain(self.model, expanded(images), method=method, name=name):
+            if isinstance(one, Failure):
+                raise DataError(one.problem)
+            found.append(one)
+        return found
 
     def evaluate(
         self, images: PathLike | None = None, *, protocol: str = "1crop", split: Side = "val"

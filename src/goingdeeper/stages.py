@@ -1,7 +1,8 @@
-"""A network by depth: its stages, counted from the classifier, and what a level of `freeze` holds."""
+"""A network by depth: its stages, counted from the classifier, its last map, and what `freeze` holds."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
@@ -13,6 +14,14 @@ from goingdeeper.trace import Step, trace
 def classifier(network: Network) -> str:
     """Address of the trunk's last layer with weights, which gives the classes."""
     return [step.path for step in _trunk(network) if isinstance(step.layer, Conv | Linear)][-1]
+
+
+def last_map(network: Network) -> str | None:
+    """Address of the trunk's last layer or block that convolves and gives a map of several places, if any."""
+    steps = _trunk(network)
+    convolving = {place for step in steps if isinstance(step.layer, Conv) for place in _above(step.path)}
+    maps = [step for step in steps if step.path in convolving and math.prod(step.shape_out[1:]) > 1]
+    return maps[-1].path if maps else None
 
 
 def depths(network: Network) -> dict[str, int]:

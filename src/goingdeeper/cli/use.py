@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 import click
 
 from goingdeeper.cli import show_json
-from goingdeeper.errors import DataError, GoingDeeperError, shown
+from goingdeeper.errors import DataError, GoingDeeperError, UsageError, shown
+
+if TYPE_CHECKING:
+    from goingdeeper.prediction.explain import Method
+    from goingdeeper.prediction.predictor import Answer, Failure, Held
+
+    Drawn: TypeAlias = tuple[Answer | Failure, dict[str, object] | None]
+    """An answer, and what JSON says of its picture."""
 
 
 @click.command("predict", short_help="Classify images with a trained run.")
@@ -20,9 +30,30 @@ from goingdeeper.errors import DataError, GoingDeeperError, shown
     metavar="PROBABILITY",
     help="Answer 'none of these' below it; `deeper evaluate RUN --none-of-these 5` chooses one.",
 )
+@click.option(
+    "--explain",
+    "method",
+    type=click.Choice(["cam", "occlusion"]),
+    help="Also draw what speaks for the likeliest class, by Grad-CAM or, slower, by occlusion.",
+)
+@click.option("--explain-class", metavar="NAME", help="Draw what speaks for this class instead.")
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Where --explain draws; ./explained otherwise.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def predict_command(
-    run: str, images: tuple[str, ...], top: int, threshold: float | None, as_json: bool
+    run: str,
+    images: tuple[str, ...],
+    top: int,
+    threshold: float | None,
+    method: Method | None,
+    explain_class: str | None,
+    out: Path | None,
+    as_json: bool,
 ) -> None:
     """Name the likeliest classes of IMAGES with a trained RUN, a model, or what `deeper export` wrote: a
     folder, or hf:owner/name. An export answers without loading torch, and so does a run for which `deeper
@@ -31,15 +62,20 @@ def predict_command(
     Files and folders of images, and all that `deeper train` takes: stores, lists, tar shards, HDF5, Parquet,
     CIFAR's batches, with the images of every split. Labels there are not looked at.
     Images that cannot be read are listed on stderr, the rest is done, and the exit status is 3.
+
+    --explain takes the weights of RUN itself, in torch, whatever `deeper bench` recommends, and no export.
     """
+    if method is None and (explain_class is not None or out is not None):
+        option = "--out" if explain_class is None else "--explain-class"
+        raise UsageError(f"{option} is for --explain cam or --explain occlusion")
     from goingdeeper.nn.heap import kept_heap
-    from goingdeeper.opened import load
-    from goingdeeper.prediction.predictor import BATCH, Failure, expand, predict
+    from goingdeeper.prediction.predictor import Failure, expand
 
     paths = expand(images)
-    model = load(run, goal="latency" if len(paths) < BATCH else "throughput")
-    if model.note:
-        click.echo(model.note, err=True)
+    if method is None:
+        found = _answers(run, paths, top, threshold)
+    else:
+        found = _explained(run, paths, top, threshold, method, explain_class, out or Path("explained"))
     wide = max(len(path if isinstance(path, str) else path.path) for path in paths)
     answers, failed = [], []
     watch = None
@@ -49,17 +85,18 @@ def predict_command(
         watch = Watch()
     try:
         with kept_heap():
-            for answer in predict(model.opened, paths, top=top, threshold=threshold or 0.0):
+            for answer, drawn in found:
                 if isinstance(answer, Failure):
                     failed.append(answer)
                     continue
-                answers.append(answer)
+                answers.append((answer, drawn))
                 if watch:
                     watch.reading(len(answers) + len(failed), len(paths))
-                else:
-                    likely = "   ".join(f"{name}: {100 * p:.1f} %" for name, p in answer.top)
-                    likely = likely if answer.accepted else f"none of these   ({likely})"
-                    click.echo(f"{shown(answer.path):<{min(wide, 60)}}  {likely}")
+                    continue
+                likely = "   ".join(f"{name}: {100 * p:.1f} %" for name, p in answer.top)
+                likely = likely if answer.accepted else f"none of these   ({likely})"
+                picture = f"   -> {shown(str(drawn['picture']))}" if drawn else ""
+                click.echo(f"{shown(answer.path):<{min(wide, 60)}}  {likely}{picture}")
     finally:
         if watch:
             watch.close()
@@ -70,8 +107,9 @@ def predict_command(
                     "path": answer.path,
                     "top": [{"class": name, "probability": p} for name, p in answer.top],
                     **({} if threshold is None else {"none_of_these": not answer.accepted}),
+                    **({"explanation": drawn} if drawn else {}),
                 }
-                for answer in answers
+                for answer, drawn in answers
             ],
             "failed": [asdict(failure) for failure in failed],
         })  # fmt: skip
@@ -81,6 +119,43 @@ def predict_command(
         for failure in failed:
             click.echo(f"left out: {failure.problem}", err=True)
         raise DataError(f"{len(failed)} of {len(paths)} images could not be read")
+
+
+def _answers(run: str, paths: list[str | Held], top: int, threshold: float | None) -> Iterator[Drawn]:
+    from goingdeeper.opened import load
+    from goingdeeper.prediction.predictor import BATCH, predict
+
+    model = load(run, goal="latency" if len(paths) < BATCH else "throughput")
+    if model.note:
+        click.echo(model.note, err=True)
+    return ((answer, None) for answer in predict(model.opened, paths, top=top, threshold=threshold or 0.0))
+
+
+def _explained(
+    run: str,
+    paths: list[str | Held],
+    top: int,
+    threshold: float | None,
+    method: Method,
+    name: str | None,
+    out: Path,
+) -> Iterator[Drawn]:
+    """Each picture is in its place before its answer is told."""
+    from goingdeeper.opened import load_trained
+    from goingdeeper.prediction.explain import explain
+    from goingdeeper.prediction.gallery import Gallery
+    from goingdeeper.prediction.predictor import Failure
+
+    gallery = Gallery(out, (path for path in paths if isinstance(path, str)))
+    model = load_trained(run).model
+    for one in explain(model, paths, method=method, name=name, threshold=threshold or 0.0):
+        if isinstance(one, Failure):
+            yield one, None
+            continue
+        file = gallery.add(one.answer.path, method, one.png())
+        said = {"method": method, "class": one.name, "probability": one.probability}
+        layer = {"layer": one.layer} if one.layer else {}
+        yield replace(one.answer, top=one.answer.top[:top]), {**said, **layer, "picture": str(file)}
 
 
 @click.command("runs", short_help="List what has been trained, with scores.")

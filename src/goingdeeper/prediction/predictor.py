@@ -93,13 +93,25 @@ def predict(
     is under 1 or the threshold no probability, StoreError where a prepared store has changed since it was
     made.
     """
+    for _, answer in answered(model, images, top, threshold, progress):
+        yield answer
+
+
+def answered(
+    model: Classifier,
+    images: Iterable[Picture],
+    top: int,
+    threshold: float,
+    progress: Callable[[int], None] | None = None,
+) -> Iterator[tuple[Seen, Answer | Failure]]:
+    """As `predict`, each answer with the image as it was seen."""
     if top < 1:
         raise UsageError(f"the {top} likeliest classes; at least 1 is needed")
     if not 0 <= threshold <= 1:
         raise UsageError(f"a threshold of {threshold:g} is no probability; give one from 0 to 1")
     done = 0
     for part in read_ahead(images, model.fit):
-        yield from _answers(model, part, top, threshold)
+        yield from zip(part, _answers(model, part, top, threshold), strict=True)
         done += len(part)
         if progress:
             progress(done)

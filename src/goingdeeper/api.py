@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,9 @@ from PIL import Image
 from goingdeeper.checks.health import LIST, Health, examine
 from goingdeeper.checks.labels import suspects
 from goingdeeper.checks.page import page
-from goingdeeper.data.decode import png
+from goingdeeper.data.decode import Pixels
 from goingdeeper.data.sources import Source, open_source
-from goingdeeper.errors import DataError, MissingExtra, UsageError, shown
+from goingdeeper.errors import DataError, GoingDeeperError, MissingExtra, UsageError, shown
 from goingdeeper.evaluation.compare import Comparison
 from goingdeeper.evaluation.compare import compare as _compare
 from goingdeeper.evaluation.evaluate import VIEWS, Evaluation, Member, Side
@@ -26,8 +27,10 @@ from goingdeeper.evaluation.mistakes import evaluated_mistakes, written_mistakes
 from goingdeeper.evaluation.scores import Score
 from goingdeeper.files import make_folder, write_whole
 from goingdeeper.opened import Given, PathLike, Run, expanded, load_trained
+from goingdeeper.prediction.explain import Explainer
 from goingdeeper.prediction.features import Vectors, known_labels, vectors
 from goingdeeper.prediction.predictor import BATCH, Failure
+from goingdeeper.reports.pictures import shrunk
 from goingdeeper.reports.report import write_report
 from goingdeeper.runs.folder import RunFolder
 from goingdeeper.runs.sides import sides_of
@@ -35,6 +38,9 @@ from goingdeeper.training.events import Events
 from goingdeeper.training.plan import Wishes, choose_device
 from goingdeeper.training.several import raise_problems, siblings, train_siblings
 from goingdeeper.training.train import train as _train
+
+PICTURE = 160
+"""Pixels of a side, at most, of a picture in the report."""
 
 
 def train(
@@ -290,13 +296,31 @@ def report(path: PathLike) -> Path:
     except (DataError, MissingExtra):
         source = None  # the images have gone; the report says so in their place
 
-    def picture(name: str) -> bytes | None:
+    @lru_cache(maxsize=1)  # a picture, then what speaks for a class in it
+    def pixels(name: str) -> Pixels | None:
         try:
-            return png(source.read(name), longest=160) if source else None
+            return source.read(name) if source else None
         except (DataError, ValueError, IndexError):
             return None
 
-    return write_report(folder, picture)
+    @cache
+    def explainer() -> Explainer | None:
+        try:
+            return Explainer(load_trained(folder.path).model)
+        except GoingDeeperError:  # there is no model yet, or it is damaged, or without a map
+            return None
+
+    def picture(name: str) -> bytes | None:
+        found = pixels(name)
+        return None if found is None else shrunk(found, PICTURE)
+
+    def heat(name: str, said: str) -> bytes | None:
+        found = pixels(name)
+        if found is None or (explain := explainer()) is None or said not in explain.model.classes:
+            return None
+        return shrunk(explain.overlay(found, said), PICTURE)
+
+    return write_report(folder, picture, heat)
 
 
 def _path(path: PathLike | None) -> str | None:

@@ -6,7 +6,7 @@ import matplotlib
 import numpy as np
 import pytest
 
-from goingdeeper.prediction.overlay import INFERNO, coloured, overlay, picture
+from goingdeeper.prediction.overlay import INFERNO, coloured, overlay, picture, scale
 
 RAMP = np.linspace(0, 1, 256, dtype=np.float32)[None]
 
@@ -32,6 +32,12 @@ def test_an_overlay_is_half_of_the_image_in_grey_and_half_of_the_colours():
     found = overlay(pixels, np.array([[0.0, 1.0, 1.0]], np.float32)).astype(int)[0]
     # ITU-R 601, by which Pillow makes greys: red is 76 of 255. Inferno begins 0, 0, 4 and ends 252, 255, 164.
     assert np.abs(found - [[38, 38, 40], [126, 127, 82], [253, 255, 209]]).max() <= 1
+
+
+def test_the_scale_for_style_sheets_ends_as_the_overlay_on_medium_grey():
+    assert len(scale()) == 16
+    assert scale()[0] == "#404042"
+    assert scale()[-1] == "#bec092"
 
 
 @pytest.mark.parametrize("side", [1, 8, 32, 100, 224, 299])

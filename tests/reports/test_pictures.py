@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import io
 
+import numpy as np
 import pytest
 from PIL import Image
 
-from goingdeeper.reports.pictures import thumbnail
+from goingdeeper.reports.pictures import shrunk, thumbnail
 
 
 def encoded(kind: str, size: tuple[int, int]) -> bytes:
@@ -26,6 +27,14 @@ def test_a_picture_keeps_its_bytes_and_size(kind):
     assert head == f"data:image/{kind.lower()};base64"
     assert base64.b64decode(data) == content
     assert (found.width, found.height, found.tiny) == (120, 80, False)
+
+
+def test_pictures_are_made_small_and_tiny_ones_are_kept_as_they_are():
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 30, 3), np.uint8)
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(shrunk(pixels, 160)))), pixels)
+    found = Image.open(io.BytesIO(shrunk(np.full((300, 600, 3), 90, np.uint8), 160)))
+    assert (found.format, found.size) == ("JPEG", (160, 80))
+    assert np.abs(np.asarray(found).astype(int) - 90).max() <= 2
 
 
 def test_an_8x8_digit_is_enlarged_pixel_by_pixel():

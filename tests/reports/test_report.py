@@ -301,6 +301,26 @@ def test_no_mistakes_shows_the_least_certain_answers(tmp_path, count):
     assert ("0.png" in re.findall(r"\d+\.png", page.text)) is (count <= 24)
 
 
+def test_beside_each_mistake_is_what_speaks_for_it(tmp_path):
+    asked = []
+
+    def heat(path: str, name: str) -> bytes | None:
+        asked.append((path, name))
+        return png((200, 0, 0)) if path == "e/1.png" else None
+
+    folder = run_folder(tmp_path, predictions=EIGHT)
+    page = Page(write_report(folder, lambda path: png(), heat).read_text("utf-8"))
+    check_strict(page)
+    assert asked == [("e/1.png", "dog"), ("d/2.png", "cat")]
+    assert [image["alt"] for image in page.all("img")] == [
+        "A validation image of class emu, taken for dog",
+        "What speaks for dog in it",
+        "A validation image of class dog, taken for cat",
+    ]
+    assert "what speaks for the wrong answer: Grad-CAM at conv" in page.text
+    assert "Grad-CAM" not in written(folder, lambda path: png()).text
+
+
 def test_only_24_of_many_mistakes_are_pictured(tmp_path):
     wrong = [(f"{n:03}.png", "cat", "dog", 0.5 + n / 100, 0.1) for n in range(40)]
     page = written(run_folder(tmp_path, predictions=wrong), lambda path: png())

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import jinja2
-from PIL import Image
 
 from goingdeeper.checks.findings import KINDS, Finding
 from goingdeeper.checks.health import LIST, Health
 from goingdeeper.checks.labels import Suspect
-from goingdeeper.data.decode import Pixels, png
 from goingdeeper.data.sources import Source
 from goingdeeper.errors import DataError, shown
 from goingdeeper.reports import report, words
-from goingdeeper.reports.pictures import TINY, Thumbnail, thumbnail
+from goingdeeper.reports.pictures import Thumbnail, shrunk, thumbnail
 from goingdeeper.version import __version__
 
 PICTURES, LINES = 24, 500
@@ -78,18 +75,10 @@ def spread(values: Sequence[T], most: int) -> list[T]:
 
 
 def _picture(source: Source, path: str | None) -> bytes | None:
-    """A small JPEG; a PNG of images that are that small already."""
     try:
-        pixels: Pixels = source.read(str(path))
+        return shrunk(source.read(str(path)), LONGEST)
     except (DataError, OSError):
         return None
-    if max(pixels.shape[:2]) <= TINY:
-        return png(pixels)
-    image = Image.fromarray(pixels)
-    image.thumbnail((LONGEST, LONGEST), reducing_gap=2.0)
-    out = io.BytesIO()
-    image.save(out, "JPEG", quality=85)
-    return out.getvalue()
 
 
 def _template() -> jinja2.Template:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from goingdeeper.data.decode import Pixels, centre, png
 from goingdeeper.errors import UsageError, shown, unknown
-from goingdeeper.prediction.overlay import Heat, picture
+from goingdeeper.prediction.overlay import Heat, overlay, picture
 from goingdeeper.prediction.predictor import Answer, Failure, Picture, answered
 from goingdeeper.probes.attribution import grad_cam, occlusion
 from goingdeeper.runs.model import Model
@@ -86,6 +86,11 @@ class Explainer:
     def seen(self, fitted: Pixels) -> Pixels:
         """(S, S, 3) bytes: the square of a fitted image that the network sees."""
         return centre(fitted, self.model.preprocessing.size)
+
+    def overlay(self, pixels: Pixels, name: str) -> Pixels:
+        """(S, S, 3) bytes: the square that is seen of an image, in greys, with what speaks for a class."""
+        fitted = self.model.fit(pixels)
+        return overlay(self.seen(fitted), self.heat(fitted, name)[0])
 
     def heat(self, fitted: Pixels, name: str) -> tuple[Heat, float]:
         """What speaks for a class in a fitted image: heat and strongest, as an Explanation has them."""

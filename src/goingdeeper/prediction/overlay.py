@@ -44,6 +44,11 @@ def overlay(pixels: Pixels, heat: Heat) -> Pixels:
     return mixed
 
 
+def scale() -> list[str]:
+    """The colours of an overlay on medium grey, evenly spaced from 0 to 1, as in style sheets."""
+    return [f"#{bytes(colour).hex()}" for colour in _scale(1, len(INFERNO))[0]]
+
+
 def picture(pixels: Pixels, heat: Heat, title: str, what: str, most: str) -> Image.Image:
     """The image, beside it its overlay, and below the scale.
 

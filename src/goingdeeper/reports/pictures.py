@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
+from goingdeeper.data.decode import Pixels, png
 from goingdeeper.reports.scores import Prediction
 
 TINY = 64
@@ -29,10 +30,25 @@ class Thumbnail:
 
 @dataclass(frozen=True)
 class Shown:
-    """A prediction with its picture; `thumbnail` is None where the image is gone."""
+    """A prediction with its picture, and what speaks for the answer in it.
+
+    thumbnail: None where the image is gone. heat: None there, and where it cannot be computed.
+    """
 
     prediction: Prediction
     thumbnail: Thumbnail | None
+    heat: Thumbnail | None
+
+
+def shrunk(pixels: Pixels, longest: int) -> bytes:
+    """A JPEG with no side over `longest`; a PNG of images that are tiny already."""
+    if max(pixels.shape[:2]) <= TINY:
+        return png(pixels)
+    image = Image.fromarray(pixels)
+    image.thumbnail((longest, longest), reducing_gap=2.0)
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=85)
+    return out.getvalue()
 
 
 def thumbnail(content: bytes | None) -> Thumbnail | None:

@@ -15,9 +15,11 @@ from goingdeeper.costs.counts import cost
 from goingdeeper.drawings.draw import draw
 from goingdeeper.files import write_whole
 from goingdeeper.notation import from_data
+from goingdeeper.prediction.overlay import scale
 from goingdeeper.reports import plots, scores, words
 from goingdeeper.reports.pictures import Shown, thumbnail
 from goingdeeper.runs.folder import RunFolder
+from goingdeeper.stages import last_map
 from goingdeeper.tables.grid import rounded
 from goingdeeper.tables.table import table
 
@@ -41,24 +43,34 @@ class Bar:
     test_share: float
 
 
-def write_report(folder: RunFolder, picture: Callable[[str], bytes | None]) -> Path:
+def write_report(
+    folder: RunFolder,
+    picture: Callable[[str], bytes | None],
+    heat: Callable[[str, str], bytes | None] = lambda path, name: None,
+) -> Path:
     """Renders the run folder, finished or not, to its report.html and returns that path.
 
     picture: the PNG or JPEG bytes of a small version of a validation image, by its path as in
-    predictions.csv; None where the image is gone.
+    predictions.csv; None where the image is gone. heat: the same of what speaks in it for a class, by path
+    and class, asked for right after the picture; None where that cannot be computed.
     """
     # File names that are not Unicode arrive as lone surrogates, which UTF-8 cannot hold.
-    write_whole(folder.report, _render(folder, picture).encode("utf-8", "backslashreplace"))
+    write_whole(folder.report, _render(folder, picture, heat).encode("utf-8", "backslashreplace"))
     return folder.report
 
 
-def _render(folder: RunFolder, picture: Callable[[str], bytes | None]) -> str:
+def _render(
+    folder: RunFolder, picture: Callable[[str], bytes | None], heat: Callable[[str, str], bytes | None]
+) -> str:
     run, metrics, predictions = folder.run(), folder.metrics(), scores.read(folder.predictions())
     classes: list[str] = run["classes"]
     network = from_data(run["description"])
     best = best_epoch(run["result"], metrics)
     mistakes = scores.worst(predictions, PICTURES)
-    shown = mistakes or scores.least_certain(predictions, PICTURES)
+    shown = [
+        Shown(p, thumbnail(picture(p.path)), thumbnail(heat(p.path, p.predicted)))
+        for p in mistakes or scores.least_certain(predictions, PICTURES)
+    ]
     return _template().render(
         run=run,
         data=run["data"],
@@ -78,7 +90,10 @@ def _render(folder: RunFolder, picture: Callable[[str], bytes | None]) -> str:
         confused_shown=PAIRS,
         class_errors=scores.class_errors(predictions, classes),
         mistakes=bool(mistakes),
-        pictures=[Shown(p, thumbnail(picture(p.path))) for p in shown],
+        pictures=shown,
+        heated=any(one.heat for one in shown),
+        explained=last_map(network),
+        colours=scale(),
         network=network,
         cost=cost(network),
         table=Markup(table(network, style="html")),

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from goingdeeper.errors import DataError
 from goingdeeper.layers import CLASSES, Conv, GlobalAvgPool, Linear, Network
 from goingdeeper.notation import to_data
 from goingdeeper.reports.report import axis_end, write_report
@@ -319,6 +320,20 @@ def test_beside_each_mistake_is_what_speaks_for_it(tmp_path):
     ]
     assert "what speaks for the wrong answer: Grad-CAM at conv" in page.text
     assert "Grad-CAM" not in written(folder, lambda path: png()).text
+
+
+def test_gradients_are_drawn_by_depth(tmp_path):
+    folder = run_folder(tmp_path, predictions=EIGHT)
+    assert "Gradient by depth" not in written(folder).text
+    rows = [(n, layer, norm / n) for n in (1, 2, 3) for layer, norm in (("conv.conv", 3), ("fc", 6))]
+    folder.write_rows("gradients.csv", ("epoch", "layer", "norm"), rows)
+    page = written(folder)
+    check_strict(page)
+    words = "Gradient by depth (L2 norm, log scale), epochs 1 to 3: conv from 3 to 1, fc from 6 to 2"
+    assert words in page.text
+    folder.write_rows("gradients.csv", ("epoch", "layer", "norm"), [(1, "fc", "much")])
+    with pytest.raises(DataError, match=r"gradients\.csv is damaged: could not convert"):
+        written(folder)
 
 
 def test_only_24_of_many_mistakes_are_pictured(tmp_path):

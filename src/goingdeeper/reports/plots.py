@@ -67,6 +67,8 @@ TRAIN = Look("train", ORANGE, (4, 1.6))
 VAL = Look("val", BLUE)
 RATE = Look("rate", INK)
 HEADS = (Look("head1", GREEN, (6, 1.5, 1, 1.5)), Look("head2", PURPLE, (1.2, 1.2)))
+DEPTHS = (Look("depth1", BLUE), *HEADS, Look("depth4", ORANGE, (4, 1.6)), Look("depth5", INK))
+"""Of layers from the first to the last."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,13 @@ class Line:
     label: str
     values: Sequence[float]
     look: Look
+
+    @property
+    def told(self) -> str:
+        """The line in words."""
+        finite = [value for value in self.values if math.isfinite(value)]
+        ends = f" from {finite[0]:.4g} to {finite[-1]:.4g}" if finite else " without a value"
+        return self.label + ends
 
 
 @dataclass(frozen=True)
@@ -102,12 +111,13 @@ class Plot:
     def log(self) -> bool:
         """Whether the curves go over so wide a range that a linear axis would hide their end.
 
-        A rate that falls smoothly to nothing keeps its shape.
+        A rate that falls smoothly to nothing keeps its shape. Gradients are compared by factors.
         """
         if self.name == "rate" and not self.steps:
             return False
         values = self.finite
-        return bool(values) and min(values) > 0 and max(values) > 20 * min(values)
+        wide = self.name == "gradients" or max(values, default=0) > 20 * min(values, default=0)
+        return bool(values) and min(values) > 0 and wide
 
     @property
     def unit(self) -> str:
@@ -116,9 +126,7 @@ class Plot:
     @property
     def alternative(self) -> str:
         """The figure in words."""
-        ends = ", ".join(
-            f"{line.label} from {line.values[0]:.4g} to {line.values[-1]:.4g}" for line in self.lines
-        )
+        ends = ", ".join(line.told for line in self.lines)
         mark = f"; epoch {self.best}, the best, is marked" if self.best is not None else ""
         return (
             f"{self.title} ({self.unit}), epochs {self.epochs[0]:.0f} to {self.epochs[-1]:.0f}: {ends}{mark}."
@@ -217,8 +225,9 @@ def _scale(axes: Axes, plot: Plot) -> None:
     low, high = min(plot.finite, default=0.0), max(plot.finite, default=0.0)
     if plot.log:
         decades = math.log10(high / low)
+        room = 10 ** max(0.06 * decades, 0.05)
         axes.set_yscale("log")
-        axes.set_ylim(low / 10 ** (0.06 * decades), high * 10 ** (0.06 * decades))
+        axes.set_ylim(low / room, high * room)
         subs = (1.0,) if decades > 4 else (1.0, 3.0) if decades > 2 else (1.0, 2.0, 5.0)
         axes.yaxis.set_major_locator(LogLocator(subs=subs, numticks=12))
         axes.yaxis.set_minor_locator(NullLocator())

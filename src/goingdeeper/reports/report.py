@@ -17,6 +17,7 @@ from goingdeeper.files import write_whole
 from goingdeeper.notation import from_data
 from goingdeeper.prediction.overlay import scale
 from goingdeeper.reports import plots, scores, words
+from goingdeeper.reports.gradients import gradients
 from goingdeeper.reports.pictures import Shown, thumbnail
 from goingdeeper.runs.folder import RunFolder
 from goingdeeper.stages import last_map
@@ -71,6 +72,8 @@ def _render(
         Shown(p, thumbnail(picture(p.path)), thumbnail(heat(p.path, p.predicted)))
         for p in mistakes or scores.least_certain(predictions, PICTURES)
     ]
+    by_depth = gradients(folder.gradients(), network, best)
+    drawn = plots.curves(metrics, best) + by_depth if metrics else []
     return _template().render(
         run=run,
         data=run["data"],
@@ -83,7 +86,8 @@ def _render(
         diverged=diverged(metrics),
         bars=bars(run["data"]["per_class"], classes),
         problems_shown=PROBLEMS,
-        curves=[(plot, plots.draw(plot)) for plot in plots.curves(metrics, best)] if metrics else [],
+        curves=[(plot, plots.draw(plot)) for plot in drawn],
+        gradients=bool(by_depth),
         wrong=sum(p.wrong for p in predictions),
         matrix=scores.matrix(predictions, classes) if len(classes) <= MATRIX_CLASSES else None,
         confused=scores.confused(predictions),

@@ -76,9 +76,13 @@ class RunFolder:
         except ValueError as problem:
             raise DataError(f"{self.path / 'metrics.csv'} is damaged: {problem}") from None
 
-    def gradients(self) -> list[dict[str, str]]:
-        """gradients.csv: epoch, layer, norm."""
-        return self._rows("gradients.csv", "epoch", "layer", "norm")
+    def gradients(self) -> list[tuple[int, str, float]]:
+        """gradients.csv: epoch, layer, norm; empty before the first epoch has ended."""
+        rows = self._rows("gradients.csv", "epoch", "layer", "norm")
+        try:
+            return [(int(row["epoch"]), row["layer"], float(row["norm"])) for row in rows]
+        except ValueError as problem:
+            raise DataError(f"{self.path / 'gradients.csv'} is damaged: {problem}") from None
 
     def predictions(self) -> list[dict[str, str]]:
         """predictions.csv: path, true, predicted, probability, probability_true."""

@@ -122,8 +122,8 @@ def _latency(net: Net, job: Job, repeats: int = 30) -> dict[str, Any]:
 def write_metrics(folder: RunFolder, trainer: Trainer) -> None:
     rows = trainer.progress.rows
     epoch, gradients = trainer.progress.epoch - 1, trainer.progress.gradients
-    before = [tuple(row.values()) for row in folder.gradients() if int(row["epoch"]) < epoch]
-    now = [(str(epoch), layer, f"{norm:.6g}") for layer, norm in gradients.items()]
-    columns = ("epoch", "layer", "norm")
-    folder.write_rows("gradients.csv", columns, [*before, *now])
+    before = [row for row in folder.gradients() if row[0] < epoch]
+    now = [(epoch, layer, norm) for layer, norm in gradients.items()]
+    columns, norms = ("epoch", "layer", "norm"), [*before, *now]
+    folder.write_rows("gradients.csv", columns, [(row[0], row[1], f"{row[2]:.6g}") for row in norms])
     folder.write_rows("metrics.csv", rows[0], [[f"{value:.6g}" for value in row.values()] for row in rows])

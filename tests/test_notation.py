@@ -38,7 +38,7 @@ from goingdeeper.layers import (
     Start,
     ZeroPad,
 )
-from goingdeeper.notation import from_data, from_json, to_data, to_json
+from goingdeeper.notation import from_data, from_file, from_json, to_data, to_json
 from goingdeeper.trace import trace
 
 NAMES = st.from_regex(r"[a-z0-9][a-z0-9-]{0,4}", fullmatch=True).map(lambda name: f"n{name}")
@@ -299,3 +299,42 @@ def test_nesting_without_end_is_refused(levels: int) -> None:
                 from_json(f'{{"name":"deep","layers":{{"a":{deep}}}}}')
         finally:
             sys.setrecursionlimit(limit)
+
+
+CALLED = '{"name": "mine", "layers": {"same": {"kind": "Identity"}}}'
+
+
+def test_a_file_is_a_network_wherever_an_id_is(tmp_path):
+    file = tmp_path / "mine.json"
+    mine = Network("mine", {"conv": Conv(4, 3), "pool": GlobalAvgPool(), "fc": Linear(CLASSES)})
+    file.write_text(to_json(mine), "utf-8")
+    assert from_file(file) == catalogue.network(str(file)) == catalogue.described(str(file)) == mine
+    assert str(file) not in catalogue.names()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "mine.json: not a network description"),
+        ("[1]", "mine.json: not a network description: an object with 'name' and 'layers' is expected"),
+        ('{"name": "a", "layers": {"c": {"kind": "Cnv"}}}', "mine.json: layers.c: 'Cnv' is no kind of layer"),
+        (CALLED.replace("mine", "../a"), "mine.json: the name is '../a'; .* take letters, digits"),
+        (CALLED.replace("mine", "."), r"mine.json: the name is '\.'; "),
+        (CALLED.replace("mine", "a b"), "mine.json: the name is 'a b'; "),
+        (CALLED.replace("mine", "a" * 81), "mine.json: the name is 'aaaa"),
+        (CALLED.replace('"mine"', "5"), "mine.json: Network: name is 5; str is expected"),
+        ("\xff", "mine.json: not a network description, which is text in UTF-8"),
+    ],
+)
+def test_a_file_that_is_no_network_is_named_with_the_place(tmp_path, text, message):
+    file = tmp_path / "mine.json"
+    file.write_text(text, "latin-1")
+    with pytest.raises(DescriptionError, match=message):
+        from_file(file)
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path):
+    (tmp_path / "folder.json").mkdir()
+    for name in ("none.json", "folder.json"):
+        with pytest.raises(UsageError, match=f"there is no file .*{name}; goingdeeper.to_json writes"):
+            catalogue.network(str(tmp_path / name))

@@ -68,6 +68,22 @@ inferred; shapes that do not meet are refused with the address and both shapes. 
 name of its `Network`, and no other file may have it; a mistake is reported with file and line. Without a
 file, a `Network` can be given to the functions of the [Python interface](python.md) that take an id.
 
+A network that is written down as JSON needs no file in the package: `show`, `draw`, `diff` and
+`deeper train --model` take a file whose name ends in `.json` as they take an id, and so does `gd.network`.
+
+```python
+slimmer = edits.rename(edits.widen(gd.network("googlenet"), 0.5), "slimmer")
+Path("slimmer.json").write_text(gd.to_json(slimmer))
+```
+
+```sh
+deeper show slimmer.json
+deeper train photos/ --model googlenet,slimmer.json
+```
+
+Runs are called after the network, so its name is of letters, digits and `.+-_`. A run keeps the description:
+the file may change or go. An unfinished run of another description is not gone on with.
+
 ## Heads and initial weights
 
 NETWORK

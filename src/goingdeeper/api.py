@@ -73,12 +73,13 @@ def train(
     """Trains a classifier on a folder of class folders, or on `digits`, and writes a run folder.
 
     What is left out is chosen from the images and the machine, and recorded with its reason in run.json.
-    from_run: a run whose weights are gone on from, with its network, size and classes. time: a budget such
-    as "10m", instead of epochs. devices: processes that share each batch; a script that asks for several
-    needs the guard `if __name__ == "__main__":`. teacher: a run that the recipe's loss learns from.
-    init_seed: of the initial weights alone. split_seed: of the images held out, the same for all seeds.
-    split: a run whose sides are taken. fold: "2/5" holds out the second of five parts. test_share: of the
-    images, for a test set that training never sees and `evaluate(..., split="test")` scores.
+    model: a network's id, or a file NAME.json as `to_json` writes it. from_run: a run whose weights are gone
+    on from, with its network, size and classes. time: a budget such as "10m", instead of epochs. devices:
+    processes that share each batch; a script that asks for several needs the guard
+    `if __name__ == "__main__":`. teacher: a run that the recipe's loss learns from. init_seed: of the initial
+    weights alone. split_seed: of the images held out, the same for all seeds. split: a run whose sides are
+    taken. fold: "2/5" holds out the second of five parts. test_share: of the images, for a test set that
+    training never sees and `evaluate(..., split="test")` scores.
     tensorboard: curves in the run folder for it, too; an extra. exclude: a list of images to leave out, as
     `check` writes it. group: images that are nearly the same stay on one side of a split that is drawn.
     weights: a run or model folder, or what `deeper import` takes, fitted to other classes; the recipe is then

@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import json
+import re
 from functools import cache
+from pathlib import Path
 from typing import Any
 
-from goingdeeper.errors import DescriptionError
+from goingdeeper.errors import DescriptionError, UsageError
 from goingdeeper.layers import (
     CONTAINERS,
     LEAVES,
@@ -24,12 +26,16 @@ from goingdeeper.layers import (
     Start,
     Starts,
 )
+from goingdeeper.layers.checks import shown
 
 _PART_KINDS = (BatchNorm, ReLU, PReLU, Maxout, Sigmoid, Draw, Start, Initialisation)
 _LAYERS: dict[str, Any] = {kind.__name__: kind for kind in (*LEAVES, *CONTAINERS)}
 _PARTS: dict[str, Any] = {kind.__name__: kind for kind in _PART_KINDS}
 LEVELS = 200
 """Objects and lists within each other; a network of the catalogue has about twenty."""
+
+_NAME = r"[A-Za-z0-9][A-Za-z0-9.+_-]{0,79}"
+"""Runs, and files about them, are called after their network."""
 
 _NAMED = ("layers", "branches", "body", "heads", "apart")
 
@@ -46,6 +52,28 @@ def from_json(text: str) -> Network:
     except (ValueError, RecursionError) as problem:
         raise DescriptionError(f"not a network description: {problem}") from None
     return from_data(data)
+
+
+def from_file(file: Path) -> Network:
+    """The network that a file has as `to_json` writes it, whose name can be that of a file or folder.
+
+    Raises UsageError where it cannot be read, DescriptionError, naming the file and the place in it, for
+    anything else.
+    """
+    if not file.is_file():
+        raise UsageError(f"there is no file {file}; goingdeeper.to_json writes what it is to hold")
+    try:
+        found = from_json(file.read_text("utf-8"))
+    except OSError as problem:
+        raise UsageError(f"{file} cannot be read: {problem.strerror or problem}") from None
+    except UnicodeDecodeError:
+        raise DescriptionError(f"{file}: not a network description, which is text in UTF-8") from None
+    except DescriptionError as problem:
+        raise DescriptionError(f"{file}: {problem}") from None
+    if not re.fullmatch(_NAME, found.name):
+        remedy = "what it is called is also called in files; take letters, digits and .+-_, 80 at most"
+        raise DescriptionError(f"{file}: the name is {shown(found.name)}; {remedy}")
+    return found
 
 
 def to_data(network: Network) -> dict[str, Any]:

@@ -7,15 +7,25 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from goingdeeper import edits
+from goingdeeper.layers import CLASSES, Conv, GlobalAvgPool, Linear, Network
+from goingdeeper.notation import from_data, to_json
 from goingdeeper.runs.folder import RunFolder
 from goingdeeper.stopping import AGAIN
 
 DEEPER = [sys.executable, "-m", "goingdeeper"]
+
+
+def small(name, classes=CLASSES):
+    """Without batch norm, and of larger images than CIFAR's."""
+    layers = {"conv": Conv(4, 3, stride=4, bias=True), "pool": GlobalAvgPool(), "fc": Linear(classes)}
+    return Network(name, layers, input=(3, 96, 96))
 
 
 def answer(said):
@@ -109,6 +119,42 @@ def test_the_embedded_digits(deeper, here):
     assert RunFolder(Path(document["run"])).run()["recipe"]["augmentation"]["flip"] is False
 
 
+def test_a_network_in_a_file(deeper, here, pets):
+    """It trains, is kept in the run, and answers when the file has gone."""
+    (here / "mine.json").write_text(to_json(small("my-net")))
+    words = ("train", pets, "--model", "mine.json", "--epochs", 1, "--size", 32)
+    document = answer(deeper(*words, "--json"))
+    assert document["run"].split("_")[2] == "my-net"
+    folder = RunFolder(Path(document["run"]))
+    run = folder.run()
+    assert shlex.split(run["command"])[3:5] == ["--model", "mine.json"]
+    assert from_data(run["description"]) == replace(small("my-net"), input=(3, 32, 32), classes=3)
+    (here / "mine.json").unlink()
+    assert deeper("predict", document["run"], pets / "cat" / "00.png").status == 0
+    assert deeper("evaluate", document["run"]).status == 0
+
+
+def test_a_file_that_describes_another_network_now_is_another_run(deeper, here, pets):
+    (here / "mine.json").write_text(to_json(small("my-net")))
+    words = ("train", pets, "--model", "mine.json", "--epochs", 1, "--size", 32, "--out", "run")
+    assert deeper(*words).status == 0
+    record = Path("run/run.json")
+    record.write_text(record.read_text("utf-8").replace('"finished"', '"interrupted"'), "utf-8")
+    (here / "mine.json").write_text(to_json(edits.widen(small("my-net"), 2)))
+    assert "run holds an unfinished run of other settings (another description)" in deeper(*words).refusal(2)
+
+
+@pytest.mark.slow
+def test_networks_in_files_side_by_side_are_called_by_their_names(deeper, here, pets):
+    (here / "nets").mkdir()
+    for name in ("a", "b"):
+        (here / "nets" / f"{name}.json").write_text(to_json(small(f"net-{name}")))
+    words = ("train", pets, "--model", "nets/a.json,nets/b.json", "--epochs", 1, "--size", 32)
+    document = answer(deeper(*words, "--out", "all", "--json"))
+    assert [run["run"] for run in document["runs"]] == ["all/net-a", "all/net-b"]
+    assert [row["network"] for row in document["networks"]] == ["net-a", "net-b"]
+
+
 @pytest.fixture
 def messy(here, pets):
     """Folders that cannot be trained on."""
@@ -121,6 +167,9 @@ def messy(here, pets):
     (here / "a.png").write_bytes((pets / "cat" / "00.png").read_bytes())
     (here / "taken").mkdir()
     (here / "taken" / "thesis.txt").write_text("precious")
+    (here / "bad.json").write_text("{")
+    (here / "fixed.json").write_text(to_json(small("fixed", 7)))
+    (here / "two.json").write_text(to_json(small("resnet-18-b")))
     return here
 
 
@@ -134,6 +183,10 @@ def messy(here, pets):
         (["one"], 3, ["one holds one class, 'cat'", "at least two"]),
         (["a.png"], 3, ["a.png is one image", "`deeper predict` names it"]),
         (["pets", "--model", "resnt-18-b"], 2, ["'resnt-18-b'", "did you mean resnet-18-b", "`deeper list`"]),
+        (["pets", "--model", "mine.json"], 2, ["there is no file mine.json", "goingdeeper.to_json"]),
+        (["pets", "--model", "bad.json"], 2, ["bad.json: not a network description"]),
+        (["pets", "--model", "fixed.json"], 2, ["fc in fixed gives 7, not 3 logits"]),
+        (["pets", "--model", "two.json,resnet-18-b"], 2, ["network resnet-18-b is named twice"]),
         (["pets", "--recipe", "scratsh"], 2, ["'scratsh'", "did you mean scratch"]),
         (["pets", "--model", "googlenet", "--size", "30"], 2, ["googlenet", "30x30", "31x31 without"]),
         (["pets", "--batch", "30"], 2, ["a batch of 30 from 29 training images", "--batch 29"]),

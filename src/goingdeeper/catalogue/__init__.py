@@ -12,12 +12,14 @@ from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from functools import cache
 from importlib import import_module
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from goingdeeper import layers
 from goingdeeper.errors import DescriptionError, GoingDeeperError, UsageError, unknown
 from goingdeeper.layers import Network
 from goingdeeper.layers.checks import shown
+from goingdeeper.notation import from_file
 
 
 class _Builder(NamedTuple):
@@ -28,11 +30,14 @@ class _Builder(NamedTuple):
 def network(name: str) -> Network:
     """The description of a network by its id, such as `resnet-34-a`. Instant, loads no torch.
 
-    Raises UsageError, suggesting close names, for an id that is not in the catalogue, DescriptionError,
-    naming file and line, where a file of the catalogue is at fault.
+    A file NAME.json, as `goingdeeper.to_json` writes one, is read. Raises UsageError, suggesting close names,
+    for an id that is not in the catalogue, or where there is no such file; DescriptionError, naming file and
+    line, where a file of the catalogue is at fault, or naming the file and the place in it.
     """
     if not isinstance(name, str):
         raise UsageError(f"{shown(name)} is not the id of a network; one is a text such as 'googlenet'")
+    if name.endswith(".json"):
+        return from_file(Path(name))
     builders = _catalogue()
     if name not in builders:
         raise unknown("network", name, builders, "`deeper list` shows all of them")

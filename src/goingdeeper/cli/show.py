@@ -163,7 +163,8 @@ def show_command(
 ) -> None:
     """Show NETWORK as its paper's table, or the block at ADDRESS, such as 3a, conv3_1 or conv3_x.
 
-    What the network's sources do not say, and is inferred, stands in footnotes.
+    NETWORK is an id, or a file NAME.json that `goingdeeper.to_json` wrote. What the network's sources do not
+    say, and is inferred, stands in footnotes.
     """
     from goingdeeper.costs.counts import cost
     from goingdeeper.tables.footnotes import inferred, variant

@@ -69,7 +69,7 @@ class Several(click.ParamType[Any]):
     type=Several(numbers=False),
     default=(None,),
     metavar="ID[,ID...]",
-    help="Network, as `deeper list` names it; several are trained side by side.",
+    help="Network, as `deeper list` names it, or a file NAME.json; several are trained side by side.",
 )
 @click.option(
     "--recipe", default="", metavar="NAME", help="How to train: scratch, or finetune with --weights."

@@ -322,10 +322,16 @@ def _from_images(chosen: Recipe, network: Network, images: int) -> list[Reason]:
         Reason("epochs", epochs, f"about {IMAGES_SEEN:,} images seen, 10 to 100 epochs"),
         Reason("rate", f"{rate * chosen.batch / at_batch:.4g}", why),
     ]
-    if not normed and catalogue.network(network.name).input[1] > SMALL:
+    if not normed and _described_side(network) > SMALL:
         why = "mean subtracted only, bytes 0 to 255: without batch norm the scale matters"
         reasons.append(Reason("input", "Centre", why))
     return reasons
+
+
+def _described_side(network: Network) -> int:
+    """Side of the images that the catalogue has it for; of what is not in there, that it trains at."""
+    known = network.name in catalogue.names()
+    return (catalogue.network(network.name) if known else network).input[1]
 
 
 def _normed(network: Network) -> bool:

@@ -69,21 +69,21 @@ def siblings(
 
     Raises UsageError where one is named twice.
     """
+    # An unknown network is refused before the others train.
+    names = [None if model is None else catalogue.network(model).name for model in models]
+    named: dict[str, Sequence[str | int | None]] = {"network": names, "seed": seeds}
+    for what, values in named.items():
+        for value in values:
+            if values.count(value) > 1:
+                raise UsageError(f"{what} {value} is named twice")
     found = []
-    for model in models:
+    for model, network in zip(models, names, strict=True):
         for seed in seeds:
-            parts = [model or ""] if len(models) > 1 else []
+            parts = [network or ""] if len(models) > 1 else []
             parts += [f"seed {seed}"] if len(seeds) > 1 else []
             name = " ".join(parts)
             own = out / name.replace(" ", "-") if out and name else out
             found.append(Sibling(name, replace(wishes, model=model, seed=seed), own))
-    for what, values in (("network", models), ("seed", seeds)):
-        for value in values:
-            if values.count(value) > 1:
-                raise UsageError(f"{what} {value} is named twice")
-    for model in models:
-        if model is not None:
-            catalogue.network(model)  # an unknown one is refused before the others train
     return found
 
 

@@ -119,6 +119,43 @@ def test_what_was_trained_on_is_never_judged_on(tmp_path, picture_folder):
         samples(model(tmp_path), str(place))
 
 
+def test_a_copy_of_what_was_trained_on_has_the_runs_sides(tmp_path, picture_folder):
+    """By path and class, where the place is another; new images are drawn, but no copies under a new name."""
+    place = picture_folder({"cat": 20, "dog": 30})
+    rows = [(f"cat/{n}.png", "cat", "train" if n < 18 else "val") for n in range(20)]
+    rows += [(f"dog/{n}.png", "dog", "train" if n < 27 else "val") for n in range(30)]
+    run_of(tmp_path, place, rows)
+    copy = tmp_path / "copy"
+    shutil.copytree(place, copy)
+    for gone in ("cat/0.png", "dog/29.png"):
+        (copy / gone).unlink()
+    held_out = ["cat/18.png", "cat/19.png", "dog/27.png", "dog/28.png"]
+    seen = samples(model(tmp_path), str(copy))
+    assert [item.path for item in seen.validation] == held_out and len(seen.calibration) == 44
+    assert seen.rule == "copy: 48 of 48 images are called like the run's and have its sides"
+
+    shutil.copy(copy / "dog/1.png", copy / "dog/again.png")
+    (copy / "cat/18.png").rename(copy / "cat/renamed.png")
+    for n in range(10):
+        Image.fromarray(np.full((8, 8, 3), n, np.uint8)).save(copy / f"cat/new{n}.png")
+    seen = samples(model(tmp_path), str(copy))
+    fresh = [item.path for item in seen.validation if item.path not in held_out]
+    assert len(fresh) == 2 and all("/new" in path for path in fresh)
+    assert seen.rule == (
+        "copy: sides drawn anew of 11 images, stratified, seed 0; 47 of 59 images are called like the run's "
+        "and have its sides"
+    )
+
+
+def test_a_place_without_a_run_says_that_sides_were_drawn(tmp_path, picture_folder):
+    place = picture_folder({"cat": 20, "dog": 30})
+    assert samples(model(tmp_path), str(place)).rule == (
+        "photos: sides drawn anew of 50 images, stratified, seed 0"
+    )
+    place = picture_folder({"train/cat": 9, "train/dog": 8, "val/cat": 3, "val/dog": 4}, "sided")
+    assert samples(model(tmp_path), str(place)).rule == ""
+
+
 def test_images_that_cannot_be_read_do_not_count(tmp_path, picture_folder):
     """Of over a hundred images one may be unreadable: the only one to judge on, or the tenth other."""
     place = picture_folder({"train/cat": 60, "train/dog": 60, "val/cat": 1})

@@ -8,7 +8,7 @@ import pytest
 
 from goingdeeper.data.sources import Item, Source
 from goingdeeper.runs.folder import RunFolder
-from goingdeeper.runs.sides import sides_of
+from goingdeeper.runs.sides import sides_by_name, sides_of
 
 
 @pytest.fixture
@@ -45,3 +45,19 @@ def test_by_where_they_are(run, tmp_path):
 def test_the_same_names_elsewhere_are_other_images(run, tmp_path):
     (tmp_path / "others").mkdir()
     assert sides_of(run, source(tmp_path / "others", "photos/cat/1.png", "1.png")) == {}
+
+
+def test_by_name_in_a_copy(run, tmp_path):
+    """Of the same class; without the folder of a split, too, where what was trained on comes first."""
+    folder = RunFolder(run.path)
+    rows = [
+        ("train/cat/1.png", "cat", "train"), ("val/cat/1.png", "cat", "val"),
+        ("val/cat/2.png", "cat", "val"), ("dog/3.png", "dog", "train"),
+    ]  # fmt: skip
+    folder.write_rows("split.csv", ("path", "class", "split"), rows)
+    copy = source(
+        tmp_path / "copy", "train/cat/1.png", "val/cat/1.png", "cat/1.png", "cat/2.png", "dog/3.png"
+    )
+    assert sides_by_name(run, copy) == {
+        "train/cat/1.png": "train", "val/cat/1.png": "val", "cat/1.png": "train", "cat/2.png": "val",
+    }  # fmt: skip

@@ -80,6 +80,8 @@ def export_int8(
     check_place(out, force)
     check_tools(to)
     seen = samples(model, images, calibrate)
+    if seen.rule:
+        note(seen.rule)
     note("calibrating on {images} images: {from}, {choice}".format(**seen.facts))
     made = FORMATS[to].rewrites if rewrites is None else rewrites
     form = form_of(model.net.description, model.net.state_dict(), model.preprocessing, made)
@@ -106,6 +108,12 @@ def export_int8(
             note(f"{told(gate)}; in fp32 now: {', '.join(excluded)}")
         golden = open_runner(OF_FORMAT[to], files[0])(proof.square[None])[0]
         content = {file.name: file.read_bytes() for file in files}
+    if gate.interval_95[1] > gate.limit:
+        note(
+            f"{gate.images:,} validation images are few to judge on: int8 may err on up to "
+            f"{gate.interval_95[1]:.2f} points more (95 %), over the {gate.limit:g} that are allowed; "
+            "--images PLACE judges on others"
+        )
     facts = {
         "parity": proof.said,
         "gate": asdict(gate),

@@ -98,7 +98,8 @@ def test_what_an_export_cannot_do(made, wanted):
 def test_a_run_answers_by_the_export_that_is_recommended(made, run):
     found = gd.load(run)
     assert isinstance(found.opened, ExportedModel) and found.opened.path == run / "export/onnx"
-    assert found.note == ""
+    assert (found.note, found.answered_by) == ("", "export/onnx")
+    assert gd.load(run / "export/onnx").answered_by == ""
     assert_same(found.predict(made / "photos"), load_trained(run).predict(made / "photos"))
     assert found.model.path == run / "model"  # and the rest is done by the run itself
     assert found.score == SCORES

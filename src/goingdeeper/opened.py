@@ -37,11 +37,13 @@ class Run:
     """A run folder, a model folder on its own, or an exported one, with what can be done with it.
 
     opened: what answers. note: why that is not the export that `deeper bench` recommends, if it does.
+    answered_by: where that export is below a run for which it answers, such as "export/onnx-int8".
     """
 
     path: Path
     opened: Model | ExportedModel = field(repr=False)
     note: str = ""
+    answered_by: str = ""
 
     @cached_property
     def model(self) -> Model:
@@ -139,7 +141,8 @@ def load(path: PathLike, *, goal: Goal = "latency") -> Run:
     try:
         # What another machine found fastest is of no use here, and the Hub has no exports.
         if not os.fspath(path).startswith("hf:") and (chosen := recommended(place)):
-            return Run(place, load_export(chosen.export, goal=goal, threads=chosen.threads))
+            exported = load_export(chosen.export, goal=goal, threads=chosen.threads)
+            return Run(place, exported, answered_by=f"export/{chosen.export.name}")
     except GoingDeeperError as problem:
         note = f"{problem}; the run itself answers"
     return Run(place, load_trained(place).model, note)

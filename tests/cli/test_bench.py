@@ -64,7 +64,12 @@ def test_a_run_is_measured_and_keeps_what_is_recommended(deeper, model, tmp_path
     (run / "model.safetensors").unlink()  # which predicting does not read
     found = gd.load(run)
     assert isinstance(found.opened, ExportedModel) and found.note == ""
-    assert deeper("predict", run, run / "golden.png").status == 0
+    answer = deeper("predict", run, run / "golden.png", "--json")
+    assert answer.err.startswith("answered by export/openvino, as `deeper bench` recommended\n")
+    said = json.loads(answer.out)
+    assert [said[key] for key in ("answered_by", "runtime", "precision")] == [
+        "export/openvino", "openvino", "float32",
+    ]  # fmt: skip
 
 
 @pytest.fixture

@@ -73,9 +73,10 @@ def predict_command(
 
     paths = expand(images)
     if method is None:
-        found = _answers(run, paths, top, threshold)
+        found, who = _answers(run, paths, top, threshold)
     else:
         found = _explained(run, paths, top, threshold, method, explain_class, out or Path("explained"))
+        who = ITSELF
     wide = max(len(path if isinstance(path, str) else path.path) for path in paths)
     answers, failed = [], []
     watch = None
@@ -112,6 +113,7 @@ def predict_command(
                 for answer, drawn in answers
             ],
             "failed": [asdict(failure) for failure in failed],
+            **who,
         })  # fmt: skip
     if failed and len(paths) == 1:
         raise DataError(failed[0].problem)
@@ -121,14 +123,25 @@ def predict_command(
         raise DataError(f"{len(failed)} of {len(paths)} images could not be read")
 
 
-def _answers(run: str, paths: list[str | Held], top: int, threshold: float | None) -> Iterator[Drawn]:
+ITSELF = {"answered_by": None, "runtime": "eager", "precision": "float32"}
+"""What JSON says where a run's own weights answer."""
+
+
+def _answers(
+    run: str, paths: list[str | Held], top: int, threshold: float | None
+) -> tuple[Iterator[Drawn], dict[str, str | None]]:
+    """The answers, and what JSON says of who gives them."""
     from goingdeeper.opened import load
     from goingdeeper.prediction.predictor import BATCH, predict
 
     model = load(run, goal="latency" if len(paths) < BATCH else "throughput")
     if model.note:
         click.echo(model.note, err=True)
-    return ((answer, None) for answer in predict(model.opened, paths, top=top, threshold=threshold or 0.0))
+    if model.answered_by:
+        click.echo(f"answered by {model.answered_by}, as `deeper bench` recommended", err=True)
+    told = {key: model.opened.config.get(key, usual) for key, usual in ITSELF.items()}
+    found = predict(model.opened, paths, top=top, threshold=threshold or 0.0)
+    return ((answer, None) for answer in found), told | {"answered_by": model.answered_by or None}
 
 
 def _explained(

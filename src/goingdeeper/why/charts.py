@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
+
+from goingdeeper.why.intervals import Interval
 
 Scale = Literal["linear", "log"]
 
@@ -30,6 +32,17 @@ def heights(
 ) -> Series:
     """The bars of one series, a value for each group; low, high: their intervals."""
     return Series(label, (), _floats(values), _floats(low), _floats(high))
+
+
+def spread(label: str, found: Sequence[Interval], x: Iterable[float] = ()) -> Series:
+    """Means with their intervals: bars, or a line where there is an x for each."""
+    return Series(
+        label,
+        _floats(x),
+        tuple(one.mean for one in found),
+        tuple(one.low for one in found),
+        tuple(one.high for one in found),
+    )
 
 
 def _floats(values: Iterable[float]) -> tuple[float, ...]:

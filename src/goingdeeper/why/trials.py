@@ -28,7 +28,7 @@ from goingdeeper.training.events import Events
 from goingdeeper.training.plan import Wishes
 from goingdeeper.training.several import Sibling, raise_problems, train_siblings
 from goingdeeper.version import __version__
-from goingdeeper.why.charts import Series
+from goingdeeper.why.charts import Series, spread
 from goingdeeper.why.intervals import Interval, interval
 
 EPOCHS, MOST = 10, 60
@@ -104,14 +104,8 @@ class Trained:
     def curve(self, arm: str, column: str, label: str = "") -> Series:
         """The mean over the seeds by epoch, with its interval."""
         runs = self.metrics[arm]
-        spread = [interval([rows[epoch][column] for rows in runs]) for epoch in range(len(runs[0]))]
-        return Series(
-            label or arm,
-            tuple(row["epoch"] for row in runs[0]),
-            tuple(one.mean for one in spread),
-            tuple(one.low for one in spread),
-            tuple(one.high for one in spread),
-        )
+        found = [interval([rows[epoch][column] for rows in runs]) for epoch in range(len(runs[0]))]
+        return spread(label or arm, found, (row["epoch"] for row in runs[0]))
 
     @property
     def note(self) -> str:

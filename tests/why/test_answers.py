@@ -1,10 +1,14 @@
 """What is told of trained networks' answers: their ensembles, crops, confidence and dropout."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 import torch
+from scipy.stats import binomtest
 
 import goingdeeper as gd
+from goingdeeper.errors import UsageError
 from goingdeeper.evaluation.evaluate import Member, evaluate
 from goingdeeper.recipes import recipe
 from goingdeeper.recipes.images import AreaCrop
@@ -13,9 +17,58 @@ from goingdeeper.recipes.settings import change
 from goingdeeper.runs.folder import RunFolder
 from goingdeeper.runs.model import load_model
 from goingdeeper.why.answers import learned, unseen
-from goingdeeper.why.evidence import crops, smoothing
+from goingdeeper.why.evidence import crops, ensembles, smoothing
+from goingdeeper.why.intervals import over_images
 from goingdeeper.why.run import show
 from goingdeeper.why.trials import Terms, Trained
+
+
+@pytest.mark.parametrize(
+    ("images", "better", "worse", "low", "high"),
+    [
+        # What the program of Fagerland et al. 2017, Statistical analysis of contingency tables, prints.
+        (161, 6, 16, -0.1195, -0.0032),
+    ],
+)
+def test_an_interval_over_images_of_the_literature(images, better, worse, low, high):
+    found = over_images([1.0] * better + [-1.0] * worse + [0.0] * (images - better - worse))
+    assert found.mean == pytest.approx(100 * (better - worse) / images)
+    assert [found.low, found.high] == pytest.approx([100 * low, 100 * high], abs=0.0051)
+
+
+@pytest.mark.parametrize("images", range(1, 12))
+def test_a_handful_of_images_settles_what_the_sign_test_does(images):
+    found = over_images([1.0] * images + [0.0] * 400)
+    assert (found.low > 0) == (binomtest(images, images).pvalue < 0.05)
+
+
+PROBABILITIES = np.random.default_rng(0).dirichlet(np.ones(4), (4, 50))
+LABELS = np.random.default_rng(1).integers(0, 4, 50)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+@pytest.mark.parametrize(("join", "joined"), [("mean", np.mean), ("maximum", np.max)])
+def test_all_ensembles_of_a_size_are_counted(size, join, joined):
+    found = ensembles.wrong(torch.tensor(PROBABILITIES), torch.tensor(LABELS), size, join)
+    groups = list(combinations(PROBABILITIES, size))
+    by_hand = sum(joined(np.array(group), axis=0).argmax(axis=1) != LABELS for group in groups) / len(groups)
+    assert found.numpy() == pytest.approx(by_hand)
+
+
+def test_the_maximum_asks_the_most_confident_network_alone():
+    says = torch.tensor([[[0.8, 0.2]], [[0.25, 0.75]], [[0.25, 0.75]]])
+    assert ensembles.wrong(says, torch.tensor([1]), 3, "mean").tolist() == [0]
+    assert ensembles.wrong(says, torch.tensor([1]), 3, "maximum").tolist() == [1]
+
+
+def test_mistakes_that_another_network_makes_too():
+    wrong = PROBABILITIES.argmax(axis=2) != LABELS
+    pairs = [(one, other) for one in range(4) for other in range(4) if one != other]
+    both = sum((wrong[one] & wrong[other]).sum() for one, other in pairs)
+    assert ensembles.shared(torch.tensor(PROBABILITIES), torch.tensor(LABELS)) == pytest.approx(
+        both / (3 * wrong.sum())
+    )
+    assert ensembles.shared(torch.eye(2)[None].repeat(2, 1, 1), torch.tensor([0, 1])) == 1
 
 
 def test_gaps_and_their_histogram():
@@ -70,6 +123,20 @@ def test_answers_are_those_of_an_evaluation(runs):
 
     rows = [int(row["class"]) for row in runs[0].split() if row["split"] == "train"]
     assert sorted(learned(runs[0]).labels.tolist()) == sorted(rows)
+
+
+@pytest.mark.slow
+def test_ensembles_are_shown(runs, trained):
+    shown = show("ensembles", ("training",), terms=Terms())
+    together = evaluate([Member(load_model(run.path), run) for run in runs], None)
+    assert shown.charts[0].series[0].y[-1] == pytest.approx(together.score().top1_error)
+    alone = [run.run()["result"]["top1_error"] for run in runs]
+    assert shown.charts[0].series[0].y[0] == shown.charts[0].series[1].y[0] == pytest.approx(sum(alone) / 3)
+    assert [one.claim.id for one in shown.evidence] == [
+        "ensembles-measured", "ensembles-diminishing", "ensembles-maximum"
+    ]  # fmt: skip
+    with pytest.raises(UsageError, match="give --seed 0,1,2"):
+        show("ensembles", ("training",), terms=Terms(seeds=(0, 1)))
 
 
 @pytest.mark.slow

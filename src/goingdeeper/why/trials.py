@@ -108,12 +108,16 @@ class Trained:
         return spread(label or arm, found, (row["epoch"] for row in runs[0]))
 
     @property
-    def note(self) -> str:
-        """The conditions, for the reader."""
+    def conditions(self) -> str:
+        """What was trained on what, for the reader."""
         return (
-            f"trained on {self.images:,} images of {self.data}, {self.epochs} epochs, "
-            f"{len(self.seeds)} seeds; intervals are of 95 % over the seeds, of differences paired by seed"
+            f"trained on {self.images:,} images of {self.data}, {self.epochs} epochs, {len(self.seeds)} seeds"
         )
+
+    @property
+    def note(self) -> str:
+        """The conditions, and what intervals are over."""
+        return f"{self.conditions}; intervals are of 95 % over the seeds, of differences paired by seed"
 
 
 def train(terms: Terms, arms: Sequence[Arm], data: str) -> Trained:

@@ -8,8 +8,10 @@ import torch
 from scipy.stats import binomtest
 
 import goingdeeper as gd
+from goingdeeper.costs.counts import cost
 from goingdeeper.errors import UsageError
 from goingdeeper.evaluation.evaluate import Member, evaluate
+from goingdeeper.layers import Dropout
 from goingdeeper.recipes import recipe
 from goingdeeper.recipes.images import AreaCrop
 from goingdeeper.recipes.losses import CrossEntropy
@@ -17,7 +19,7 @@ from goingdeeper.recipes.settings import change
 from goingdeeper.runs.folder import RunFolder
 from goingdeeper.runs.model import load_model
 from goingdeeper.why.answers import learned, unseen
-from goingdeeper.why.evidence import crops, ensembles, smoothing
+from goingdeeper.why.evidence import crops, dropout, ensembles, smoothing
 from goingdeeper.why.intervals import over_images
 from goingdeeper.why.run import show
 from goingdeeper.why.trials import Terms, Trained
@@ -84,6 +86,14 @@ def test_gaps_and_their_histogram():
 def test_what_each_further_crop_gains():
     """GoogLeNet's Table 3: 0.92 by 9 further crops, 2.18 by 143."""
     assert crops.diminished(0.92, 2.18) == pytest.approx(0.1022 - 0.0094, abs=1e-4)
+
+
+def test_networks_with_and_without_dropout_differ_in_nothing_else():
+    with_, without = dropout.narrow(), dropout.undropped()
+    assert dict(with_.layers)["dropout"] == Dropout(0.4)
+    assert tuple(pair for pair in with_.layers if pair[0] != "dropout") == without.layers
+    assert cost(with_).params == cost(without).params
+    assert without.heads == with_.heads == () and without.init == with_.init
 
 
 def test_the_arms_are_trained_with_what_they_are_about():
@@ -164,3 +174,10 @@ def test_confidence_is_shown(runs, trained):
     without, with_, best = shown.charts[0].series
     assert sum(without.y) == pytest.approx(100) and with_.y == pytest.approx(without.y)
     assert best.x[0] == pytest.approx(np.log(91))  # 0.91 against 0.01
+
+
+@pytest.mark.slow
+def test_dropout_is_shown(trained):
+    shown = show("dropout", ("training",), terms=Terms())
+    assert [chart.name for chart in shown.charts] == ["dropout-validation", "dropout-training"]
+    assert shown.evidence[0].seen[0].split()[0] == "0"

@@ -124,7 +124,10 @@ def _bars(figure: Figure, chart: Bars) -> None:
         )  # fmt: skip
     ends = [end for one in series for end in (*one.y, *one.high)]
     if chart.scale == "linear":
-        axes.set_xlim(min(0, *ends), 1.2 * max(ends) or 1)
+        left = min(0, *ends, *(low for one in series for low in one.low))
+        right = max(0, *ends)
+        room = right - left or 1
+        axes.set_xlim(left - 0.05 * room if left else 0, right + 0.2 * room)
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
     else:
         axes.set_xlim(right=max(ends) * (max(ends) / min(ends)) ** 0.25)

@@ -1,16 +1,38 @@
-"""Auxiliary classifiers: what they are given, what they weigh, what they do to gradients."""
+"""Auxiliary classifiers: what they are given, what they weigh, what they do to gradients and in training."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from statistics import fmean
+from typing import TYPE_CHECKING
+
 from goingdeeper.catalogue import network
-from goingdeeper.layers import Concat
+from goingdeeper.edits import (
+    rename,
+    replace_layer,
+    rewrite_layer,
+    widen,
+    with_batch_norm,
+    without,
+    without_heads,
+)
+from goingdeeper.layers import LRN, BatchNorm, Concat, Conv, Initialisation, Layer, Network
 from goingdeeper.recipes import recipe
 from goingdeeper.trace import trace
 from goingdeeper.why.charts import Lines, curve
-from goingdeeper.why.claims import measured
+from goingdeeper.why.claims import judged, measured
 from goingdeeper.why.part import Part
 
+if TYPE_CHECKING:
+    from goingdeeper.why.trials import Arm, Terms
+
 BATCH = 8
+WIDTH = 1 / 4
+"""Of GoogLeNet's, of the networks that are trained."""
+HELPED, BARE = "with heads", "without heads"
+LOSS, ERROR = "train_loss", "val_error"
 
 
 def arithmetic() -> Part:
@@ -76,3 +98,66 @@ def init(seed: int) -> Part:
         y_scale="log",
     )
     return Part((measured("auxiliary-gradient", helped[0] / bare[0]),), (chart,))
+
+
+def training(terms: Terms) -> Part:
+    """A narrow GoogLeNet with batch norm, trained with its two heads and without them."""
+    from goingdeeper.why.intervals import interval
+    from goingdeeper.why.trials import train
+
+    found = train(terms, arms(), "digits")
+    helped, bare = (early(found.metrics[arm]) for arm in (HELPED, BARE))
+    saved = [100 * (one / other - 1) for one, other in zip(helped, bare, strict=True)]
+    evidence = (
+        judged("auxiliary-training", interval(saved)),
+        judged("auxiliary-final", found.gap(HELPED, BARE, ERROR)),
+    )
+    charts = (
+        Lines(
+            "auxiliary-early",
+            f"Training loss of the classifier on {found.data}",
+            "epoch",
+            "cross-entropy, without that of the heads",
+            (found.curve(HELPED, f"{LOSS}_main"), found.curve(BARE, LOSS)),
+        ),
+        Lines(
+            "auxiliary-final",
+            f"Validation error on {found.data}",
+            "epoch",
+            "top-1 error, %",
+            tuple(found.curve(arm, ERROR) for arm in (HELPED, BARE)),
+        ),
+    )
+    return Part(evidence, charts, (f"{found.note}; GoogLeNet at {WIDTH:g} of its width",))
+
+
+def arms() -> tuple[Arm, Arm]:
+    """The network with its heads, and without them."""
+    from goingdeeper.why.trials import Arm
+
+    net = small()
+    return Arm(HELPED, net), Arm(BARE, rename(without_heads(net), f"{net.name}-bare"))
+
+
+def small() -> Network:
+    """GoogLeNet for images of 32x32, narrow, with batch norm, in its heads as well ("BN-auxiliary").
+
+    Its 5x5 pools see maps of 8x8 in place of 14x14: the first layer keeps the size, and there is a pool less.
+    """
+    norm = BatchNorm(eps=1e-3)
+
+    def normed(layer: Layer) -> Layer:
+        return replace(layer, norm=norm, bias=False) if isinstance(layer, Conv) else layer
+
+    net = with_batch_norm(without(network("googlenet"), LRN), norm)
+    net = replace_layer(net, "conv1", Conv(64, 3, norm=norm))
+    layers = tuple((name, layer) for name, layer in net.layers if name != "pool2")
+    heads = tuple((name, rewrite_layer(head, normed)) for name, head in net.heads)
+    net = replace(net, layers=layers, heads=heads, input=(3, 32, 32), init=Initialisation())
+    return widen(rename(net, "googlenet-small"), WIDTH)
+
+
+def early(runs: Sequence[Sequence[Mapping[str, float]]]) -> list[float]:
+    """The classifier's mean training loss in the first tenth of the epochs, of each run."""
+    tenths = [rows[: math.ceil(len(rows) / 10)] for rows in runs]
+    return [fmean(row.get(f"{LOSS}_main", row[LOSS]) for row in tenth) for tenth in tenths]

@@ -123,7 +123,7 @@ def predict_command(
         raise DataError(f"{len(failed)} of {len(paths)} images could not be read")
 
 
-ITSELF = {"answered_by": None, "runtime": "eager", "precision": "float32"}
+ITSELF: dict[str, str | None] = {"answered_by": None, "runtime": "eager", "precision": "float32"}
 """What JSON says where a run's own weights answer."""
 
 

@@ -50,13 +50,13 @@ def model(tmp_path_factory) -> Path:
 def test_a_run_is_measured_and_keeps_what_is_recommended(deeper, model, tmp_path):
     run = tmp_path / "a run"
     shutil.copytree(model, run)
-    words = ("--runtime", "openvino", "--against", "onnxruntime", "-o", tmp_path / "bars.svg")
+    words = ("--runtime", "openvino", "--against", "eager", "-o", tmp_path / "bars.svg")
     said = deeper("bench", run, *words, *SHORT)
     assert said.status == 0, said
     assert max(map(len, said.out.splitlines()[:-1])) <= 80
     assert "recommended: openvino for latency: " in said.out
     assert said.out.splitlines()[-1] == f"next:  deeper export '{run}' --to openvino"
-    assert said.err.startswith("about ") and "candidates 2 at batch 1, 1 block of 0.02 s" in said.err
+    assert said.err.startswith("about ") and "candidates 3 at batch 1, 1 block of 0.02 s" in said.err
     assert (tmp_path / "bars.svg").read_bytes().startswith(b"<?xml")
     assert load_model(run).config["recommended"] == {"export": "export/openvino", "threads": 1}
     assert {file.name for file in run.iterdir()} == {file.name for file in model.iterdir()}
@@ -79,7 +79,7 @@ def measured(monkeypatch):
         Candidate("goingdeeper", name, "float32", 1, "latency", 1): rate
         for name, rate in (("eager", 20.0), ("openvino", 10.0))
     }
-    rows = [Row(one, rate, 1, 1, None, 1, 0, {}, (1 / rate,)) for one, rate in ours.items()]
+    rows = [Row(one, rate, 1000 / rate, 1, None, 1, 0, {}, (1 / rate,)) for one, rate in ours.items()]
     machine = {"processor": "AMD EPYC", "threads": 1, "versions": {}}
     found = Bench("small", 10**9, machine, Peak(1e11, "a product"), 1, 0.5, tuple(rows), (), (), None, False)
     monkeypatch.setattr(bench, "bench", lambda *given, **named: found)
@@ -91,9 +91,25 @@ def test_the_model_below_a_run_means_the_run(deeper, model, tmp_path, measured):
     (run / "run.json").write_text("{}")
     said = deeper("bench", run / "model")
     assert said.status == 0, said
-    assert "recommended: openvino for latency: 10.0 images/s at batch 1, 0.50" in said.out
+    assert "recommended: openvino for latency: 100.0 ms (p50) at batch 1, 0.50 times" in said.out
     assert said.out.splitlines()[-1] == f"next:  deeper export {run} --to openvino"
     assert load_model(run).config["recommended"] == {"export": "export/openvino", "threads": 1}
+
+
+def test_what_is_kept_is_said_and_can_be_left_or_taken_back(deeper, model, tmp_path, measured):
+    run = tmp_path / "run"
+    shutil.copytree(model, run)
+    before = (run / "config.json").read_bytes()
+    said = deeper("bench", run, "--no-keep")
+    assert (said.status, said.err) == (0, "") and "next:" not in said.out
+    assert (run / "config.json").read_bytes() == before
+    assert deeper("bench", run).err == (
+        f"`deeper predict {run}` answers by export/openvino once that is there; "
+        f"`deeper bench {run} --forget` ends that\n"
+    )
+    assert deeper("bench", run, "--forget").out == f"{run} answers by itself\n"
+    assert (run / "config.json").read_bytes() == before
+    assert deeper("bench", run, "--forget").out == f"{run} answers by itself, as before\n"
 
 
 def test_a_run_that_cannot_be_written_costs_no_figure(deeper, model, measured, monkeypatch):

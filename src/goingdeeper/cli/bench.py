@@ -94,6 +94,8 @@ def _counts(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int
 @click.option(
     "-o", "out", type=click.Path(path_type=Path), metavar="FILE", help="Draw it: .png, .svg or .pdf."
 )
+@click.option("--no-keep", is_flag=True, help="Measure only; RUN answers as before.")
+@click.option("--forget", is_flag=True, help="Measure nothing; RUN answers by itself again.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def bench_command(
     what: str,
@@ -106,14 +108,20 @@ def bench_command(
     rounds: int,
     seconds: float,
     out: Path | None,
+    no_keep: bool,
+    forget: bool,
     as_json: bool,
 ) -> None:
     """Measure how fast RUN, a NETWORK with random weights, or an EXPORT answers on this machine.
 
     Each way to run the rewritten network, and each rival on the network as published, is a process of its
     own; they take turns. Logits are compared with the network's own. The fastest export is recommended, and
-    kept in RUN for `deeper predict`. Ctrl-C shows what is measured so far.
+    kept in RUN for `deeper predict` where several were compared; --forget takes it back. Ctrl-C shows what is
+    measured so far.
     """
+    if forget:
+        _forget(what, as_json)
+        return
     if out is not None and (out.suffix.lower() not in (".png", ".svg", ".pdf") or not out.parent.is_dir()):
         raise UsageError(f"-o {out}: give a .png, .svg or .pdf, in a folder that is there")
     from goingdeeper.runtimes.exported import is_export, run_of
@@ -141,8 +149,23 @@ def bench_command(
         own = None if place is None else run_of(place)
         found = _watched(partial(bench, run=own), model, wishes)
         if own is not None and not what.startswith("hf:"):
-            run, folder = own, model.path
+            run, folder = own, None if no_keep else model.path
     _show(found, as_json, out, run, folder, goal)
+
+
+def _forget(what: str, as_json: bool) -> None:
+    """The run answers by itself again."""
+    from goingdeeper.runs.model import load_model
+    from goingdeeper.timing.recommend import forget
+
+    if what.startswith("hf:"):
+        raise UsageError(f"{what} is in the Hub's cache, where nothing is kept; --forget is for a run here")
+    place = Path(what)
+    there = forget(load_model(place).path)
+    if as_json:
+        show_json({"forgotten": there})
+        return
+    click.echo(f"{shown(place)} answers by itself{'' if there else ', as before'}")
 
 
 def _model(what: str, place: Path | None) -> Model:
@@ -189,7 +212,8 @@ def _show(
     known = [row for row in found.rows if not found.noise or row.candidate.precision == "float32"]
     chosen = recommended(known, goal)
     kept, unkept = False, None
-    if chosen is not None and folder is not None and not found.interrupted and not found.wrong:
+    whole = not found.interrupted and not found.wrong
+    if chosen is not None and chosen.keepable and folder is not None and whole:
         try:
             keep(chosen, folder)
             kept = True
@@ -211,10 +235,14 @@ def _show(
         click.echo(f"drawn: {shown(out)}", err=True)
     if chosen is not None and not as_json:
         click.echo(fill(f"recommended: {chosen.said}", width, subsequent_indent="  "))
+    if chosen is not None and folder is not None and run is not None and whole and unkept is None:
+        click.echo(_kept(chosen, run) if kept else _unkept(chosen, run), err=True)
     if kept and not as_json:
         assert chosen is not None and run is not None
-        there = (run / chosen.export / "config.json").is_file()
-        command = f"deeper predict {shlex.quote(str(run))} IMAGES" if there else making(run, chosen.export)
+        program = f"/{chosen.program}" if chosen.program else ""
+        export = chosen.program or chosen.export
+        there = (run / export / "config.json").is_file()
+        command = f"deeper predict {shlex.quote(str(run) + program)} IMAGES" if there else making(run, export)
         click.echo(f"next:  {command}")
     if unkept is not None:
         raise unkept
@@ -226,6 +254,25 @@ def _show(
         raise GateError(f"{len(found.wrong)} of the candidates do not compute what the network does")
     if found.failed is not None:
         raise found.failed
+
+
+def _kept(chosen: Choice, run: Path) -> str:
+    """What predicts from now on."""
+    name = shlex.quote(str(run))
+    when = "from now on" if (run / chosen.export / "config.json").is_file() else "once that is there"
+    text = (
+        f"`deeper predict {name}` answers by {chosen.export} {when}; `deeper bench {name} --forget` ends that"
+    )
+    if chosen.program:
+        text += f"; {chosen.program}, which is faster, answers only where it is named"
+    return text
+
+
+def _unkept(chosen: Choice, run: Path) -> str:
+    reason = "it was compared with nothing else that the run can answer by"
+    if chosen.compared:
+        reason = "a compiled program answers only where it is named"
+    return f"not kept in {shown(run)}: {reason}"
 
 
 def _data(chosen: Choice) -> dict[str, Any]:

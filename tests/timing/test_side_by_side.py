@@ -84,7 +84,9 @@ def test_the_ratio_is_the_median_over_pairs_with_scipys_interval():
     assert (found.low, found.high) == pytest.approx(tuple(expected), rel=0.004)
     assert found.low < found.value < found.high
     one = ratio([3.0], [2.0])
-    assert (one.value, one.low, one.high) == (1.5, 1.5, 1.5)
+    assert one.value == 1.5 and np.isnan([one.low, one.high]).all()
+    few = ratio([3.0, 8.0, 1.0, 4.0], [2.0, 2.0, 2.0, 2.0])
+    assert (few.value, few.low, few.high) == (1.75, 0.5, 4.0)
 
 
 def test_a_comparison_is_of_mean_times_of_a_call():

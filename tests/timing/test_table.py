@@ -55,6 +55,25 @@ def test_without_rivals_there_are_no_ratios(measurement, row):
     assert "1 block of 0.5 s each" in shown
 
 
+def test_one_pair_has_no_spread_and_a_few_no_interval(measurement, row):
+    def told(rounds):
+        own, base = [0.02, 0.02, 0.03, 0.02, 0.02][:rounds], [0.03] * rounds
+        rows = [row("openvino", own, to=(("eager", base),)), row("eager", base, what="eager")]
+        found = measurement(rows, rounds=rounds)
+        ratio_to = json.loads(json.dumps(document(found), allow_nan=False))["rows"][0]["ratio_to"]["eager"]
+        return " ".join(text(grid(found), 100).split()), ratio_to
+
+    shown, said = told(1)
+    assert "1.50 (n.a.)" in shown and "95 %" not in shown
+    assert said == {"ratio": pytest.approx(1.5), "interval_95": None, "range": None}
+    shown, said = told(3)
+    assert (
+        "1.50 (1.00 to 1.50)" in shown and "(smallest to largest; 5 blocks" in shown and "95 %" not in shown
+    )
+    shown, said = told(5)
+    assert "(95 %, bootstrap)" in shown and said["interval_95"] == pytest.approx([1.0, 1.5])
+
+
 def test_the_document_has_the_keys_that_are_fixed(measurement, rows):
     wrong = (Wrong(rows[0].candidate, 0.5), Wrong(rows[1].candidate, float("inf")))
     said = json.loads(json.dumps(document(measurement(rows, wrong=wrong)), allow_nan=False))
@@ -66,7 +85,8 @@ def test_the_document_has_the_keys_that_are_fixed(measurement, rows):
     assert said["rows"][0]["percent_of_floor"] == pytest.approx(1 / 0.022)  # of 100 images a second
     assert said["rows"][0]["images_per_second"] == pytest.approx(1 / 0.022)
     assert said["rows"][0]["ratio_to"]["openvino"]["ratio"] == pytest.approx(1.5)
-    assert said["rows"][0]["ratio_to"]["openvino"]["interval_95"] == pytest.approx([1.0, 1.5])
+    assert said["rows"][0]["ratio_to"]["openvino"]["range"] == pytest.approx([1.0, 1.5])
+    assert said["rows"][0]["ratio_to"]["openvino"]["interval_95"] is None  # of three pairs
     assert [one["what"] for one in said["rows"]] == [
         "goingdeeper",
         "openvino",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -94,9 +95,8 @@ def _reason(best: Row, others: Sequence[Row], goal: Goal) -> str:
         other = min(others, key=lambda row: _cost(row, goal))
         r = ratio(other.means, best.means)
         whose = "" if other.candidate.ours else " on the network as published"
-        reason += (
-            f", {r.value:.2f} times ({r.low:.2f} to {r.high:.2f}) as fast as {other.candidate.name}{whose}"
-        )
+        times = f"{r.value:.2f} times" + ("" if isnan(r.low) else f" ({r.low:.2f} to {r.high:.2f})")
+        reason += f", {times} as fast as {other.candidate.name}{whose}"
     slower = [row for row in others if not row.candidate.ours and _cost(row, goal) < _cost(best, goal)]
     if slower:
         reason += f"; slower than {', '.join(row.candidate.name for row in slower)} unrewritten"

@@ -23,11 +23,14 @@ Key = TypeVar("Key")
 
 WARM_UP = 10
 DRAWS = 10_000
+ENOUGH = 5
+"""Pairs of blocks at the fewest, of which an interval is given."""
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """How many times as fast, the median over pairs; low and high: its bootstrap 95 % interval."""
+    """How many times as fast, the median over pairs; low and high: its bootstrap 95 % interval, of fewer than
+    `ENOUGH` pairs the smallest and the largest, of one nan."""
 
     value: float
     low: float
@@ -117,9 +120,12 @@ def ratio(base: Sequence[float], own: Sequence[float]) -> Ratio:
     """How many times as fast as another whose blocks took turns with its own, pair by pair.
 
     base, own: seconds of a call in each round. The interval is that of the median when rounds are drawn anew,
-    percentiles of `DRAWS` draws; of one round it is the ratio itself.
+    percentiles of `DRAWS` draws; fewer rounds than `ENOUGH` have none, as `Ratio` says.
     """
     ratios = np.array(base) / np.array(own)
+    if len(ratios) < ENOUGH:
+        low, high = (ratios.min(), ratios.max()) if len(ratios) > 1 else (np.nan, np.nan)
+        return Ratio(float(np.median(ratios)), float(low), float(high))
     drawn = np.random.default_rng(0).choice(ratios, (DRAWS, len(ratios)))
     low, high = np.percentile(np.median(drawn, axis=1), [2.5, 97.5])
     return Ratio(float(np.median(ratios)), float(low), float(high))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isnan
 from typing import Any
 
 from goingdeeper.tables.grid import Column, Grid, Part
 from goingdeeper.timing.rows import Bench, Row
-from goingdeeper.timing.side_by_side import Ratio
+from goingdeeper.timing.side_by_side import ENOUGH, Ratio
 
 COLUMNS = (
     Column("runtime"),
@@ -46,9 +47,10 @@ def grid(found: Bench) -> Grid:
     if any(row.candidate.goal == "throughput" for row in found.rows):
         notes.append("/2 and so on: the batch in so many parts, one thread each, which was faster")
     if rivals:
-        notes.append(
-            "ratio: to the fastest rival at the batch, the median over pairs of blocks (95 %, bootstrap)"
-        )
+        spread = "(95 %, bootstrap)"
+        if found.rounds < ENOUGH:
+            spread = f"(smallest to largest; {ENOUGH} blocks have an interval)"
+        notes.append(f"ratio: to the fastest rival at the batch, the median over pairs of blocks {spread}")
         notes.append("rivals are given normalised floats, ours bytes as they come from an image")
     return Grid(f"{found.network}, images to logits", columns, tuple(parts), notes=tuple(notes))
 
@@ -104,7 +106,7 @@ def _data(found: Bench, row: Row) -> dict[str, Any]:
         "percent_of_floor": 100 * found.floor(row),
         "relative_error": row.error,
         "ratio_to": {
-            rival: {"ratio": r.value, "interval_95": [r.low, r.high]} for rival, r in row.ratio_to.items()
+            rival: {"ratio": r.value, **_spread(r, found.rounds)} for rival, r in row.ratio_to.items()
         },
     }
 
@@ -124,8 +126,17 @@ def _cells(found: Bench, row: Row, best: Row | None, rivals: bool) -> tuple[str,
     return (*cells, "-" if best is None or best is row else _ratio(row.ratio_to[best.candidate.what]))
 
 
+def _spread(found: Ratio, rounds: int) -> dict[str, Any]:
+    """The interval, or how far few pairs lie apart."""
+    if rounds >= ENOUGH:
+        return {"interval_95": [found.low, found.high]}
+    return {"interval_95": None, "range": None if isnan(found.low) else [found.low, found.high]}
+
+
 def _ratio(found: Ratio) -> str:
-    return f"{found.value:.2f} ({found.low:.2f} to {found.high:.2f})"
+    return f"{found.value:.2f} " + (
+        "(n.a.)" if isnan(found.low) else f"({found.low:.2f} to {found.high:.2f})"
+    )
 
 
 def digits(value: float) -> str:

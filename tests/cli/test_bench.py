@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -26,6 +27,7 @@ from goingdeeper.timing.candidates import Candidate
 from goingdeeper.timing.floor import Peak
 from goingdeeper.timing.rows import Bench, Row
 
+PROCESSORS = len(os.sched_getaffinity(0))
 SHORT = ("--seconds", "0.02", "--rounds", "1", "--threads", "1", "--batch", "1")
 
 
@@ -208,6 +210,7 @@ def test_ctrl_c_shows_what_is_measured(model, tmp_path, environment):
         (("resnet-50", "--against", "tensorrt"), 2, "unknown rival 'tensorrt'; "),
         (("resnet-50", "--precision", "fp8"), 2, "unknown precision 'fp8'"),
         (("resnet-50", "--runtime", "eager", "--precision", "int8"), 2, "none of eager runs int8; "),
+        (("resnet-50", "--threads", "9999"), 2, f"--threads 9999: this machine has {PROCESSORS} processors"),
         (("resnet-50", "--batch", "1,x"), 2, "--batch 1,x: whole numbers from 1 on"),
         (("resnet-50", "--batch", "0"), 2, "--batch 0: whole numbers from 1 on"),
         (("resnet-50", "-o", "bars.gif"), 2, "-o bars.gif: give a .png, .svg or .pdf"),
@@ -222,7 +225,7 @@ def test_refusals_are_one_line(deeper, here, words, status, message):
 def test_a_missing_extra_that_was_asked_for_is_named(deeper, here, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     line = deeper("bench", "cifar-resnet-20-a", "--runtime", "onnxruntime").refusal(4)
-    assert "onnxruntime needs onnxruntime: pip install 'goingdeeper[onnx]'" in line
+    assert "ONNX Runtime is not installed: pip install 'goingdeeper[onnx]'" in line
 
 
 @pytest.mark.slow
@@ -235,3 +238,6 @@ def test_an_export_is_measured_in_its_own_runtime(deeper, model, tmp_path):
     assert row["relative_error"] < 1e-4
     line = deeper("bench", tmp_path / "onnx", "--against", "eager").refusal(2)
     assert "is an export, of one runtime and no unrewritten network" in line
+    line = deeper("bench", tmp_path / "onnx", "--precision", "float32").refusal(2)
+    assert "leave out --runtime, --precision and --against" in line
+    assert "--threads 9999: this machine" in deeper("bench", tmp_path / "onnx", "--threads", 9999).refusal(2)

@@ -53,10 +53,8 @@ def _counts(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int
     "--precision",
     "precisions",
     callback=_names,
-    default="float32",
-    show_default=True,
     metavar="NAMES",
-    help="Of: float32, int8.",
+    help="Of: float32 (the usual), int8.",
 )
 @click.option(
     "--batch",
@@ -100,7 +98,7 @@ def _counts(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int
 def bench_command(
     what: str,
     runtimes: tuple[str, ...] | None,
-    precisions: tuple[str, ...],
+    precisions: tuple[str, ...] | None,
     batches: tuple[int, ...],
     against: tuple[str, ...] | None,
     goal: Goal,
@@ -131,13 +129,13 @@ def bench_command(
     from goingdeeper.weights.hub import local
 
     wishes = Wishes(
-        runtimes or tuple(WAYS), precisions, batches, ("eager",) if against is None else against,
+        runtimes or tuple(WAYS), precisions or ("float32",), batches, ("eager",) if against is None else against,
         frozenset(runtimes or ()), threads or 0, rounds, seconds,
     )  # fmt: skip
     place = local(what) if what.startswith("hf:") or Path(what).exists() else None
     run = folder = None
     if place is not None and is_export(place):
-        if runtimes or against or precisions != ("float32",):
+        if runtimes or against or precisions:
             raise UsageError(
                 f"{what} is an export, of one runtime and no unrewritten network; leave out --runtime, "
                 "--precision and --against, or bench the run it was made of"

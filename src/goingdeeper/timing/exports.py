@@ -11,20 +11,19 @@ import numpy as np
 from goingdeeper import catalogue
 from goingdeeper.costs.counts import cost
 from goingdeeper.data.decode import decode
-from goingdeeper.data.processors import cpus
 from goingdeeper.edits import without_heads
 from goingdeeper.runtimes.exported import TOLERANCES, ExportedModel
 from goingdeeper.timing.bench import Note, Subject, Tell, measured, silent
 from goingdeeper.timing.rows import Bench
-from goingdeeper.timing.wishes import Wishes
+from goingdeeper.timing.wishes import Wishes, threads_of
 
 
 def of_export(exported: ExportedModel, wishes: Wishes) -> Wishes:
-    """As wished, of the one runtime and precision that an export has."""
+    """As wished, of the one runtime and precision that an export has. Raises UsageError as `threads_of`."""
     runtime, precision = str(exported.config["runtime"]), str(exported.config["precision"])
     return replace(
         wishes, runtimes=(runtime,), named=frozenset((runtime,)), precisions=(precision,), against=(),
-        threads=wishes.threads or cpus(),
+        threads=threads_of(wishes),
     )  # fmt: skip
 
 

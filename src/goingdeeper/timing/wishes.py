@@ -50,12 +50,22 @@ class Wishes:
     left_out: tuple[str, ...] = ()
 
 
+def threads_of(wishes: Wishes) -> int:
+    """Raises UsageError where more are wished than there are processors."""
+    if wishes.threads > cpus():
+        raise UsageError(
+            f"--threads {wishes.threads}: this machine has {cpus()} processors to use; give no more"
+        )
+    return wishes.threads or cpus()
+
+
 def checked(wishes: Wishes) -> Wishes:
     """With threads set, without runtimes that are not installed.
 
-    Raises UsageError for names that are none, and for int8 where no runtime has it; MissingExtra for what
+    Raises UsageError for names that are none, more threads than processors, and for int8 where no runtime has it; MissingExtra for what
     was asked for.
     """
+    threads = threads_of(wishes)
     for name in wishes.runtimes:
         if name not in WAYS:
             raise unknown("runtime", name, WAYS, f"there are {', '.join(WAYS)}")
@@ -76,7 +86,7 @@ def checked(wishes: Wishes) -> Wishes:
             raise MissingExtra(next(iter(problems.values())))
         raise UsageError(f"none of {', '.join(runtimes)} runs int8; --runtime {','.join(INT8)} does")
     left_out = tuple(problems.values())
-    return replace(wishes, runtimes=runtimes, left_out=left_out, threads=wishes.threads or cpus())
+    return replace(wishes, runtimes=runtimes, left_out=left_out, threads=threads)
 
 
 def planned(wishes: Wishes, batch: int) -> list[Candidate]:
@@ -130,5 +140,5 @@ def missing(name: str) -> str:
         runtime = RUNTIMES[name]
         for package in (*runtime.writes, runtime.package):
             if find_spec(package) is None:
-                return f"{name} needs {package}: {runtime.pip}"
+                return str(runtime.missing("" if package == runtime.package else package))
     return ""

@@ -129,8 +129,8 @@ def bench_command(
     from goingdeeper.weights.hub import local
 
     wishes = Wishes(
-        runtimes or tuple(WAYS), precisions or ("float32",), batches, ("eager",) if against is None else against,
-        frozenset(runtimes or ()), threads or 0, rounds, seconds,
+        runtimes or tuple(WAYS), precisions or ("float32",), batches,
+        ("eager",) if against is None else against, frozenset(runtimes or ()), threads or 0, rounds, seconds,
     )  # fmt: skip
     place = local(what) if what.startswith("hf:") or Path(what).exists() else None
     run = folder = None

@@ -33,7 +33,8 @@ class Runtime:
 
     def missing(self, package: str = "") -> MissingExtra:
         """The error for a package of it that is not installed; itself, unless another is named."""
-        return MissingExtra(f"{package or self.name} is not installed: {self.pip}")
+        own = package in ("", self.package)
+        return MissingExtra(f"{self.name if own else package} is not installed: {self.pip}")
 
 
 RUNTIMES = {

@@ -62,8 +62,8 @@ def threads_of(wishes: Wishes) -> int:
 def checked(wishes: Wishes) -> Wishes:
     """With threads set, without runtimes that are not installed.
 
-    Raises UsageError for names that are none, more threads than processors, and for int8 where no runtime has it; MissingExtra for what
-    was asked for.
+    Raises UsageError for names that are none, more threads than processors, and for int8 where no runtime
+    has it; MissingExtra for what was asked for.
     """
     threads = threads_of(wishes)
     for name in wishes.runtimes:
@@ -140,5 +140,5 @@ def missing(name: str) -> str:
         runtime = RUNTIMES[name]
         for package in (*runtime.writes, runtime.package):
             if find_spec(package) is None:
-                return str(runtime.missing("" if package == runtime.package else package))
+                return str(runtime.missing(package))
     return ""

@@ -142,6 +142,14 @@ def test_one_that_was_compiled_for_another_torch_is_not_opened(copied):
         load_export(folder)
 
 
+@pytest.mark.parametrize("file", ["model.bin", "golden.png"])
+def test_a_file_that_is_not_there(copied, file):
+    folder = copied("openvino")
+    (folder / file).unlink()
+    with pytest.raises(DataError, match=f"openvino has no {file}; restore it or export again"):
+        load_export(folder)
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff", b"null"])
 def test_a_broken_config(copied, content):
     folder = copied("onnx")

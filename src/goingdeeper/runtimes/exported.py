@@ -82,9 +82,9 @@ class ExportedModel:
 def load_export(path: Path, *, goal: Goal = "latency", threads: int = 0) -> ExportedModel:
     """The model of a folder that `deeper export` wrote, opened in the runtime that its config.json names.
 
-    goal, threads: as `open_runner` has them. Raises RunFolderError where there is no export, or no file of
-    it, DataError where one cannot be read or is cut short, GateError where one was altered or the golden
-    image does not come out, MissingExtra where the runtime is not installed.
+    goal, threads: as `open_runner` has them. Raises RunFolderError where there is no export, DataError
+    where a file of it is not there, cannot be read or is cut short, GateError where one was altered or the
+    golden image does not come out, MissingExtra where the runtime is not installed.
     """
     folder = _folder(path)
     text, config = opened_config(folder, SCHEMA, "an export", "export")
@@ -109,6 +109,9 @@ def load_export(path: Path, *, goal: Goal = "latency", threads: int = 0) -> Expo
         ) from None
     altered = None if unbroken(text, config.get("seal")) else folder / "config.json"
     try:
+        for file in (*(one.file for one in files), picture):
+            if not file.is_file():
+                raise DataError(f"{folder} has no {file.name}; restore it or export again")
         for one in files:  # before a runtime, which might not survive it, sees any of them
             one.check()
         if compiled_by:

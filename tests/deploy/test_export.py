@@ -71,6 +71,8 @@ def test_the_program_in_the_readme_alone_gives_the_answer(model, tmp_path, to, f
     own = model(Preprocessing(32, (0.5, 0.4, 0.3), (0.2, 0.25, 0.3)))
     out = tmp_path / "out"
     assert export(own, out, to=to).files == (*files, "golden.png", "config.json", "README.md")
+    text = (out / "README.md").read_text()
+    assert "save this here as `answer.py`, and in this folder run\n`python answer.py IMAGE`:\n" in text
     program = re.search(r"```python\n(.*?)```", (out / "README.md").read_text(), re.DOTALL)[1]
     assert len([line for line in program.splitlines() if line]) <= 18
     (tmp_path / "site").mkdir()

@@ -9,7 +9,7 @@ from goingdeeper.runtimes.known import RUNTIMES
 
 
 def readme(config: Mapping[str, Any]) -> str:
-    """Markdown with a program of some fifteen lines for the runtime, NumPy and Pillow."""
+    """Markdown with a program for the runtime, NumPy and Pillow."""
     size = config["preprocessing"]["size"]
     shorter = config["preprocessing"].get("shorter") or size
     scores = config.get("scores") or {}
@@ -29,7 +29,8 @@ def readme(config: Mapping[str, Any]) -> str:
     imports, opening, answer = PARTS[config["runtime"]]
     program = PROGRAM.format(size=size, shorter=shorter, imports=imports, opening=opening, answer=answer)
     lines += [
-        f"`pip install {runtime.package} numpy pillow`, then:",
+        f"`pip install {runtime.package} numpy pillow`, save this here as `{SCRIPT}`, and in this folder run",
+        f"`python {SCRIPT} IMAGE`:",
         "",
         "```python",
         *program.splitlines(),
@@ -62,6 +63,8 @@ def _measured(config: Mapping[str, Any]) -> list[str]:
         lines += ["", f"In fp32 still, as they lost most: {', '.join(config['excluded'])}."]
     return lines
 
+
+SCRIPT = "answer.py"
 
 PARTS = {
     "onnxruntime": (

@@ -16,6 +16,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from goingdeeper.errors import DataError, RunFolderError, UsageError
-from goingdeeper.files import make_folder, room_for, sync_folder, write_synced, write_whole
+from goingdeeper.files import make_folder, room_for, sync_folder, writable, write_synced, write_whole
 
 SCHEMA = 1
 
@@ -135,7 +136,9 @@ def replace_folder(path: Path, files: Mapping[str, bytes]) -> None:
         if aside.exists():
             shutil.rmtree(aside)
         try:
-            make_folder(aside)
+            make_folder(path.parent)
+            with writable(path):
+                aside.mkdir()
             for name, content in files.items():
                 write_synced(aside / name, content)
             sync_folder(aside)
@@ -144,7 +147,9 @@ def replace_folder(path: Path, files: Mapping[str, bytes]) -> None:
                     shutil.rmtree(old)
                 path.rename(old)
             aside.rename(path)
-        except BaseException:
+        except BaseException as problem:
+            if isinstance(problem, OSError):  # whose file is the one aside, of which nobody knows
+                problem.filename, problem.filename2 = os.fspath(path), None
             if old.exists() and not path.exists():
                 old.rename(path)
             shutil.rmtree(aside, ignore_errors=True)

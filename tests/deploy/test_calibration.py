@@ -62,8 +62,9 @@ def test_a_place_with_sides(tmp_path, picture_folder):
     (place / "train/cat/0.png").write_bytes(b"no image")
     wide = np.arange(300, dtype=np.uint8).reshape(10, 10, 3)
     Image.fromarray(wide).save(place / "val/dog/0.png")
-    with pytest.raises(DataError, match="1 of 24 images cannot be read"):
+    with pytest.raises(DataError, match="1 of 24 images cannot be read") as refused:
         samples(model(tmp_path), str(place))
+    assert "bad_share" not in str(refused.value) and "--out FOLDER` lists them)" in str(refused.value)
     Image.fromarray(wide).save(place / "train/cat/0.png")
     seen = samples(model(tmp_path), str(place), 16)
     assert seen.facts == {
@@ -166,6 +167,14 @@ def test_images_that_cannot_be_read_do_not_count(tmp_path, picture_folder):
     (place / "train/cat/0.png").write_bytes(b"no image")
     with pytest.raises(DataError, match="others has 9 training images to calibrate on; at least 10 are need"):
         samples(model(tmp_path), str(place))
+
+
+def test_images_that_are_gone_are_named_with_the_remedy_here(tmp_path, picture_folder):
+    place = picture_folder({"cat": 20, "dog": 20})
+    run_of(tmp_path, tmp_path / "gone", [("cat/0.png", "cat", "val")])
+    with pytest.raises(DataError, match="no longer at .*/gone; name others with --images PLACE"):
+        samples(model(tmp_path))
+    assert samples(model(tmp_path), str(place)).validation
 
 
 def test_too_few_and_none(tmp_path, picture_folder, learned):

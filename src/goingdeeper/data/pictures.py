@@ -110,13 +110,14 @@ def survey(
     progress: Callable[[int, int], None] | None = None,
     crop: Crop = FITTED,
     grouped: bool = False,
+    remedy: str = "",
 ) -> Survey:
     """Reads every image once. Unreadable ones are listed, and left out. A store's images, of which everything
     is known that is asked for here, are read only as far as memory keeps them.
 
     progress: called with (images read, images in all). crop: what training will make of the images; all but
-    Padded take larger ones than `size`. grouped: also find the images that are alike. Raises DataError where
-    more than `bad_share` of the images cannot be read.
+    Padded take larger ones than `size`. grouped: also find the images that are alike. remedy: as
+    `check_share`. Raises DataError where more than `bad_share` of the images cannot be read.
     """
     room = _free_memory() // 3
     largest = most(crop, size)
@@ -141,7 +142,7 @@ def survey(
                     kept[item.path] = pixels
         if progress:
             progress(done, total)
-    check_share(unreadable, total, bad_share, source.location)
+    check_share(unreadable, total, bad_share, source.location, remedy)
     pictures = Pictures(source, size, resident, largest, whole)
     problems = (*source.problems, *unreadable)
     return Survey(digests, sizes, problems, pictures, groups(digests, thumbnails) if grouped else {})
@@ -208,21 +209,20 @@ def pixels_digest(pixels: Pixels) -> str:
 
 
 def check_share(
-    unreadable: Sequence[Problem], total: int, bad_share: float = BAD_SHARE, location: str | None = None
+    unreadable: Sequence[Problem], total: int, bad_share: float, location: str, remedy: str = ""
 ) -> None:
     """Raises DataError where more than `bad_share` of the images cannot be read.
 
-    location: where images are that training is to leave out; its error says how they are listed for that.
+    location: of the images, which the error says how to list. remedy: how more may be left out, if they may.
     """
     bad = len(unreadable)
     if bad > bad_share * total:
         listed = "; ".join(one.problem for one in unreadable)
-        check = ""
-        if location is not None:
-            check = f", and `deeper check {shlex.quote(location)} --out FOLDER` lists them for --exclude"
+        listing = f"`deeper check {shlex.quote(location)} --out FOLDER` lists them"
+        allowed = f"{remedy}, and {listing} for --exclude" if remedy else listing
         raise DataError(
             f"{bad} of {total} images cannot be read, over the {100 * bad_share:g} % that may be left out "
-            f"(in training, --set bad_share=0.05 allows 5 %{check}); "
+            f"({allowed}); "
             f"repair or remove them: {shortened(listed)}"
         )
 

@@ -117,7 +117,7 @@ def _sides(model: Model, images: str | None, size: int) -> _Sides:
                 f"{model.path} has no images of its own to calibrate on and to measure the error; "
                 "name some with --images PLACE"
             )
-        source = side_of_run(run, model.classes, "val")
+        source = side_of_run(run, model.classes, "val", "name others with --images PLACE")
         rows = [row for row in run.split() if row["split"] == "train"]
         items = [Item(row["path"], row["class"], "train") for row in rows]
         return _Sides(source, items, source.items, f"{run.path}", seed)

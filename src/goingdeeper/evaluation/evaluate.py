@@ -223,23 +223,31 @@ def _images(members: Sequence[Member], images: str | None, side: Side) -> Source
     return source
 
 
-def side_of_run(run: RunFolder | None, classes: tuple[str, ...], side: Side) -> Source:
-    """The source of a run, its items those that it held out for a side. Raises as `evaluate`."""
+def side_of_run(
+    run: RunFolder | None,
+    classes: tuple[str, ...],
+    side: Side,
+    remedy: str = "name a folder of images",
+) -> Source:
+    """The source of a run, its items those that it held out for a side. Raises as `evaluate`.
+
+    remedy: what to do where the run does not have them.
+    """
     if run is None:
-        raise UsageError("a model folder has no validation images of its own; name a folder of images")
+        raise UsageError(f"a model folder has no validation images of its own; {remedy}")
     try:
         location = str(run.run()["data"]["location"])
     except (KeyError, TypeError):
-        raise DataError(f"{run.path / 'run.json'} does not say where its images are; name a folder") from None
+        raise DataError(f"{run.path / 'run.json'} does not say where its images are; {remedy}") from None
     if location != "digits" and not Path(location).exists():
-        raise DataError(f"the run's images are no longer at {location}; name a folder of images")
+        raise DataError(f"the run's images are no longer at {location}; {remedy}")
     held_out = tuple(Item(row["path"], row["class"], side) for row in run.split() if row["split"] == side)
     if side == "test" and not held_out:
         return open_source(location, classes, split="test")
     source = open_source(location, classes)
     if not held_out:
         what = "validation" if side == "val" else side
-        raise DataError(f"{run.path} has no {what} images in its split.csv; name a folder of images")
+        raise DataError(f"{run.path} has no {what} images in its split.csv; {remedy}")
     for item in held_out:
         if item.label not in classes:
             raise DataError(f"{run.path / 'split.csv'}: the model has no class '{item.label}'")

@@ -190,7 +190,15 @@ def _prepare(wishes: Wishes, events: Events) -> _Ready:
     plan = choose_network(wishes, source, device.value, begun, teacher)
     asked = change(named_recipe(wishes, plan.network), dict(wishes.settings))
     group = GROUP if wishes.group is None else wishes.group
-    found = survey(source, plan.size, asked.bad_share, events.reading, asked.augmentation.crop, group)
+    found = survey(
+        source,
+        plan.size,
+        asked.bad_share,
+        events.reading,
+        asked.augmentation.crop,
+        group,
+        "--set bad_share=0.05 allows 5 %",
+    )
     division = divide(source, found.digests, holding, found.groups)
     _check_classes(source, division)
     if wishes.group and (holding.given is not None or any(item.split for item in source.items)):

@@ -121,6 +121,7 @@ def check_tools(to: str) -> None:
     """Raises MissingExtra where what a format is quantised with is not installed."""
     try:
         if to == "openvino":
+            openvino_alone()
             silent.nncf()
         else:
             silent.onnxruntime()

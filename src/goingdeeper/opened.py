@@ -14,7 +14,7 @@ from PIL import Image
 
 from goingdeeper.data.decode import Pixels
 from goingdeeper.data.sources import open_scored
-from goingdeeper.errors import DataError, GoingDeeperError
+from goingdeeper.errors import DataError, GoingDeeperError, RunFolderError
 from goingdeeper.prediction.predictor import Answer, Failure, Picture, expand, predict
 from goingdeeper.runs.folder import RunFolder
 from goingdeeper.runs.sides import sides_of
@@ -145,6 +145,7 @@ def load(path: PathLike, *, goal: Goal = "latency") -> Run:
             return Run(place, exported, answered_by=f"export/{chosen.export.name}")
     except GoingDeeperError as problem:
         note = f"{problem}; the run itself answers"
+    _check_not_several(place)
     return Run(place, load_trained(place).model, note)
 
 
@@ -154,6 +155,17 @@ def load_trained(path: PathLike) -> Run:
 
     place = _local(path)
     return Run(place, load_model(place))
+
+
+def _check_not_several(place: Path) -> None:
+    """Raises RunFolderError for the folder that a run's exports are in."""
+    if not place.is_dir() or any((place / name).exists() for name in ("run.json", "config.json")):
+        return
+    names = sorted(one.name for one in place.iterdir() if is_export(one))
+    if names:
+        raise RunFolderError(
+            f"{place} holds exports: {', '.join(names)}; name one, such as {place / names[0]}"
+        )
 
 
 def expanded(images: Given | Iterable[Given]) -> list[Picture]:

@@ -80,6 +80,24 @@ def test_a_run_that_is_none_is_refused(deeper, here, monkeypatch, tmp_path):
     assert "is not in the Hub's cache" in deeper("evaluate", "hf:a/b", "photos").refusal(5)
 
 
+def test_a_network_and_a_folder_of_exports_are_called_so(deeper, run, here):
+    line = deeper("export", "googlenet", "--to", "onnx").refusal(2)
+    assert "googlenet is a network, which has no weights; name a run of it, or a model of `deeper imp" in line
+    for name in ("onnx", "openvino-int8"):
+        (here / "run/export" / name).mkdir(parents=True)
+        (here / "run/export" / name / "config.json").write_text('{"runtime": "onnxruntime"}')
+    line = deeper("predict", "run/export", run / "model/golden.png").refusal(2)
+    assert "run/export holds exports: onnx, openvino-int8; name one, such as run/export/onnx" in line
+
+
+def test_openvino_is_asked_for_before_anything_is_calibrated(deeper, run, here, monkeypatch):
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    said = deeper("export", run, "--to", "openvino", "--int8", "-o", "out")
+    assert (said.status, said.err) == (
+        4, "deeper: OpenVINO is not installed: pip install 'goingdeeper[openvino]'\n"
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize("int8", [(), ("--int8",)])
 def test_nothing_is_written_into_the_hubs_cache(deeper, here, int8):
     refusal = deeper("export", "hf:a/b", "--to", "onnx", *int8).refusal(2)
@@ -90,7 +108,9 @@ def test_to_onnx_beside_the_run(deeper, run, here):
     shutil.copytree(run, here / "run")
     said = deeper("export", "run", "--to", "onnx")
     assert said.status == 0 and re.match(
-        r"run/export/onnx · logits within \de-0\d of the model's own\n", said.out
+        r"run/export/onnx · logits within \de-0\d of the model's own\n"
+        r"next:  deeper predict run/export/onnx IMAGE     or the program in run/export/onnx/README\.md\n$",
+        said.out,
     )
     assert "run/export/onnx is there already; --force replaces it" in deeper(
         "export", "run", "--to", "onnx"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,7 @@ def export_command(
     """Write the model of RUN for another runtime, with another library's names, or push it to the Hub.
 
     --to onnx writes a folder (RUN/export/onnx, unless -o names another) with model.onnx, the class names and
-    a program of some fifteen lines that uses it; its logits are compared with the model's own first. --to
+    a program that uses it; its logits are compared with the model's own first. --to
     openvino is the same for OpenVINO, --to torch for PyTorch, compiled ahead of time for this processor.
 
     --int8 (RUN/export/onnx-int8) calibrates on training images of RUN and measures the error on its
@@ -80,6 +81,7 @@ def export_command(
     """
     if sum(one is not None for one in (runtime, library, target)) != 1:
         raise UsageError("give --to RUNTIME, or --names LIBRARY and -o FILE, or --push hf:OWNER/NAME")
+    _check_trained(run)
     options = {"limit": limit, "auto_exclude": auto_exclude or None, "calibrate": calibrate, "images": images}
     given = {name: value for name, value in options.items() if value is not None}
     if given and not int8:
@@ -132,7 +134,7 @@ def _export(run: str, runtime: str, out: Path | None, force: bool, as_json: bool
         show_json({"files": files, "parity": done.parity, "gate": None})
         return
     click.echo(f"{shown(done.path)} · logits within {done.parity:.0e} of the model's own")
-    click.echo(f"next:  the program in {shown(done.path / 'README.md')}")
+    click.echo(_next(done.path))
 
 
 def _export_int8(
@@ -159,7 +161,22 @@ def _export_int8(
         show_json({"files": [str(done.path / name) for name in done.files], "parity": done.parity, **facts})
         return
     click.echo(f"{shown(done.path)} · {told(done.gate)}")
-    click.echo(f"next:  the program in {shown(done.path / 'README.md')}")
+    click.echo(_next(done.path))
+
+
+def _next(folder: Path) -> str:
+    name = shlex.quote(shown(folder))
+    return f"next:  deeper predict {name} IMAGE     or the program in {shown(folder / 'README.md')}"
+
+
+def _check_trained(run: str) -> None:
+    """Raises UsageError for a network's id, which has no weights."""
+    from goingdeeper import catalogue
+
+    if run in catalogue.names() and not Path(run).exists():
+        raise UsageError(
+            f"{run} is a network, which has no weights; name a run of it, or a model of `deeper import`"
+        )
 
 
 def _push(

@@ -172,7 +172,7 @@ def test_images_that_cannot_be_read_do_not_count(tmp_path, picture_folder):
 def test_images_that_are_gone_are_named_with_the_remedy_here(tmp_path, picture_folder):
     place = picture_folder({"cat": 20, "dog": 20})
     run_of(tmp_path, tmp_path / "gone", [("cat/0.png", "cat", "val")])
-    with pytest.raises(DataError, match="no longer at .*/gone; name others with --images PLACE"):
+    with pytest.raises(DataError, match=r"no longer at .*/gone; name others with --images PLACE"):
         samples(model(tmp_path))
     assert samples(model(tmp_path), str(place)).validation
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from goingdeeper.errors import DataError, RunFolderError
-from goingdeeper.runs.folder import RunFolder
+from goingdeeper.errors import DataError, ResourceError, RunFolderError
+from goingdeeper.runs.folder import RunFolder, replace_folder
 
 
 @pytest.fixture
@@ -108,3 +109,12 @@ def test_a_run_of_another_version_is_refused(tmp_path):
     (tmp_path / "run.json").write_text('{"schema": 2, "status": "finished"}')
     with pytest.raises(RunFolderError, match=r"is of another version of Going Deeper \(schema 2, here 1\)"):
         RunFolder(tmp_path).run()
+
+
+def test_a_folder_that_cannot_be_written_is_named_itself(tmp_path):
+    """And not the one aside that is renamed."""
+    with pytest.raises(ResourceError, match="cannot write at /proc/nothing: "):
+        replace_folder(Path("/proc/nothing"), {"a": b""})
+    with pytest.raises(OSError) as refused:
+        replace_folder(tmp_path / "out", {"no/folder": b""})
+    assert refused.value.filename == str(tmp_path / "out") and not list(tmp_path.iterdir())

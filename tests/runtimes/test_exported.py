@@ -113,7 +113,7 @@ def without(name):
         (lambda config: config["preprocessing"].update(size="32"), "damaged: a shorter side"),
         (lambda config: config.update(files=[]), "damaged: it names no model"),
         *((without(name), f"damaged: '{name}'") for name in ("golden", "files", "classes", "runtime")),
-        (lambda config: config["golden"].update(image="../other.png"), r"onnx/other\.png cannot be read"),
+        (lambda config: config["golden"].update(image="../other.png"), r"onnx has no other\.png; restore"),
     ],
 )  # fmt: skip
 def test_a_config_that_says_nonsense(copied, edit, what):

@@ -70,7 +70,7 @@ def train(
     out: PathLike | None = None,
     events: Events | None = None,
 ) -> Run:
-    """Trains a classifier on a folder of class folders, or on `digits`, and writes a run folder.
+    """Trains a classifier on a folder of class folders, on `digits` or `shapes`, and writes a run folder.
 
     What is left out is chosen from the images and the machine, and recorded with its reason in run.json.
     model: a network's id, or a file NAME.json as `to_json` writes it. from_run: a run whose weights are gone

@@ -176,7 +176,7 @@ def messy(here, pets):
 @pytest.mark.parametrize(
     ("words", "status", "parts"),
     [
-        (["nowhere"], 3, ["no file or folder nowhere", "one folder of images a class", "digits"]),
+        (["nowhere"], 3, ["no file or folder nowhere", "one folder of images a class", "digits, or shapes"]),
         (["bare"], 3, ["bare holds no images", "bare/cat/1.jpg"]),
         (["texts"], 3, ["texts holds no images", "one folder a class"]),
         (["loose"], 3, ["loose", "none in a class folder", "one folder a class"]),

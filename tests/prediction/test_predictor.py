@@ -273,6 +273,7 @@ def test_any_source_is_answered_with_the_images_of_every_split(
 def test_the_digits_are_a_source_unless_a_file_is_called_so(model, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert len(expand(["digits"])) == 1797
+    assert len(expand(["shapes"])) == 10_000
     stored(tmp_path, "a.png", "red")
     (tmp_path / "a.png").rename(tmp_path / "digits")
     assert best(list(predict(model, expand(["digits"])))) == ["red"]

@@ -137,7 +137,7 @@ def train_command(
     as_json: bool,
     **wishes: Any,
 ) -> None:
-    """Train a classifier on IMAGES: a folder with one folder of images a class, or `digits`.
+    """Train a classifier on IMAGES: a folder with one folder of images a class, `digits` or `shapes`.
 
     Lists, tar shards, HDF5, Parquet, CIFAR's batches and prepared stores are read, too. A split into
     train and val is kept; otherwise a fifth is held out. What you leave out is

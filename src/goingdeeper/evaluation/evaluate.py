@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from goingdeeper.data.pictures import BAD_SHARE, survey
-from goingdeeper.data.sources import Item, Problem, Source, Split, open_scored, open_source
+from goingdeeper.data.sources import Item, Problem, Source, Split, embedded, open_scored, open_source
 from goingdeeper.errors import DataError, Interrupted, UsageError
 from goingdeeper.evaluation.kept import Kept
 from goingdeeper.evaluation.predict import Part, parts
@@ -239,7 +239,7 @@ def side_of_run(
         location = str(run.run()["data"]["location"])
     except (KeyError, TypeError):
         raise DataError(f"{run.path / 'run.json'} does not say where its images are; {remedy}") from None
-    if location != "digits" and not Path(location).exists():
+    if not (embedded(location) or Path(location).exists()):
         raise DataError(f"the run's images are no longer at {location}; {remedy}")
     held_out = tuple(Item(row["path"], row["class"], side) for row in run.split() if row["split"] == side)
     if side == "test" and not held_out:

@@ -18,7 +18,7 @@ from PIL import Image
 
 from goingdeeper.data.decode import Pixels, decode, rgb
 from goingdeeper.data.processors import cpus
-from goingdeeper.data.sources import cifar, hdf5, image_files, listing, open_source, parquet, shards
+from goingdeeper.data.sources import cifar, embedded, hdf5, image_files, listing, open_source, parquet, shards
 from goingdeeper.data.sources.source import data_files
 from goingdeeper.data.sources.store import is_store
 from goingdeeper.errors import DataError, StoreError, UsageError, shown
@@ -137,7 +137,7 @@ def expand(paths: Sequence[str]) -> list[str | Held]:
         if folder:
             inside = sorted(str(file) for file in image_files(path, deep=True))
         else:
-            inside = [text] if text != "digits" or path.exists() else []
+            inside = [] if embedded(text) else [text]
         if inside and not (path.suffix.lower() in (*LISTS, *ARCHIVES) and path.is_file()):
             found += inside
         elif folder and not (is_store(path) or cifar.is_at(path) or data_files(path, ARCHIVES)):

@@ -440,10 +440,11 @@ def test_the_embedded_digits():
     assert len(contents) > 1790
 
 
-def test_a_folder_called_digits_comes_before_the_embedded_ones(picture_folder, monkeypatch, tmp_path):
-    picture_folder({"a": 1, "b": 1}, "digits")
+@pytest.mark.parametrize("word", ["digits", "shapes"])
+def test_a_folder_called_as_an_embedded_source_comes_before_it(picture_folder, monkeypatch, tmp_path, word):
+    picture_folder({"a": 1, "b": 1}, word)
     monkeypatch.chdir(tmp_path)
-    assert open_source("digits").classes == ("a", "b")
+    assert open_source(word).classes == ("a", "b")
 
 
 def test_image_files_of_a_folder_alone_or_deep(picture_folder):

@@ -149,9 +149,16 @@ def test_where_no_test_images_are(written, kind):
         open_source(written(kind), split="test")
 
 
-def test_digits_have_no_test_images():
-    with pytest.raises(DataError, match="digits holds no test images"):
-        open_source("digits", split="test")
+@pytest.mark.parametrize("word", ["digits", "shapes"])
+def test_an_embedded_source_has_no_test_images(word):
+    with pytest.raises(DataError, match=f"{word} holds no test images"):
+        open_source(word, split="test")
+
+
+def test_the_shapes_for_validation_are_those_that_are_scored():
+    classes = open_source("shapes").classes
+    source = open_scored("shapes", classes)
+    assert (len(source.items), source.side) == (2000, "val")
 
 
 def test_a_file_of_test_images_alone_is_for_scoring(with_test):
@@ -234,6 +241,7 @@ def test_an_empty_file(tmp_path, name, what):
         ("photos/trian", ["photos/train"]),
         ("al.csv", ["all.csv"]),
         ("digit", ["digits"]),
+        ("Shape", ["shapes"]),
         ("photos/all.csv", []),
         ("elsewhere/train", []),
         ("phtos/test", []),
@@ -246,7 +254,7 @@ def test_a_misspelt_place(picture_folder, tmp_path, monkeypatch, misspelt, meant
     hint = f"did you mean {' or '.join(meant)}? Otherwise give" if meant else "give"
     with pytest.raises(DataError, match=re.escape(f"there is no file or folder {misspelt}; {hint} a folder")):
         open_source(misspelt)
-    if meant != ["digits"]:
+    if meant not in (["digits"], ["shapes"]):  # which are in no folder
         hint = f"did you mean {' or '.join(f'{tmp_path}/{name}' for name in meant)}? " if meant else "give"
         with pytest.raises(DataError, match=re.escape(f"{tmp_path}/{misspelt}; {hint}")):
             open_source(tmp_path / misspelt)

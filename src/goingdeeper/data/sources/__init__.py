@@ -18,6 +18,7 @@ from goingdeeper.data.sources.digits import digits
 from goingdeeper.data.sources.folder import image_files
 from goingdeeper.data.sources.index import is_store, opened
 from goingdeeper.data.sources.problems import Problem, bounded, told
+from goingdeeper.data.sources.shapes import shapes
 from goingdeeper.data.sources.source import (
     Item,
     Source,
@@ -36,6 +37,7 @@ __all__ = [
     "Split",
     "base_of",
     "bounded",
+    "embedded",
     "image_files",
     "open_scored",
     "open_source",
@@ -57,8 +59,11 @@ _MOST_NAMES = 10_000
 
 _HELP = (
     "a folder with one folder of images a class, a list (.csv, .tsv, .jsonl), .tar shards, .h5, .parquet, "
-    "a folder of CIFAR's batches, a prepared store, or digits"
+    "a folder of CIFAR's batches, a prepared store, digits, or shapes"
 )
+
+_EMBEDDED: dict[str, Callable[[], Source]] = {"digits": digits, "shapes": shapes}
+"""What comes with the package, by the word that stands for it."""
 
 
 def open_source(
@@ -76,11 +81,16 @@ def open_source(
     package is needed.
     """
     text = os.fspath(location)
-    if text == "digits" and not Path(text).exists():
-        return _known(_chosen(digits(), classes is not None, split), classes)
+    if embedded(text):
+        return _known(_chosen(_EMBEDDED[text](), classes is not None, split), classes)
     root = Path(text)
     source = _chosen(_opener(root)(root), classes is not None, split)
     return _known(replace(source, problems=(*source.problems, *_numeric(source, classes))), classes)
+
+
+def embedded(location: str) -> bool:
+    """Whether a location stands for images that come with the package, and for no file called so."""
+    return location in _EMBEDDED and not Path(location).exists()
 
 
 def open_scored(
@@ -150,10 +160,10 @@ def _close_to(missing: Path) -> list[str]:
     with suppress(OSError):
         names = {part.name.lower(): part.name for part in islice(os.scandir(parent), _MOST_NAMES)}
         if missing == Path(missing.name):
-            names.setdefault("digits", "digits")
+            names = {word: word for word in _EMBEDDED} | names
         close = difflib.get_close_matches(first.lower(), names, n=3, cutoff=0.6)
         found = (parent.joinpath(names[name], *rest) for name in close)
-        return [str(path) for path in found if path.exists() or str(path) == "digits"]
+        return [str(path) for path in found if path.exists() or embedded(str(path))]
     return []
 
 

@@ -74,7 +74,9 @@ def test_corrupt_images_above_the_share_end_it_with_the_list(picture_folder):
     with pytest.raises(DataError, match="2 of 100 images cannot be read, over the 1 %") as caught:
         survey(open_source(root), 8)
     assert all(f"{root}/{name} is not an image" in str(caught.value) for name in ("a/7.png", "b/3.png"))
-    assert f"`deeper check {root} --out FOLDER` lists them for --exclude" in str(caught.value)
+    assert f"(`deeper check {root} --out FOLDER` lists them); repair or remove them" in str(caught.value)
+    with pytest.raises(DataError, match=r"\(--set x=1 does, and `deeper check .* lists them for --exclude\)"):
+        survey(open_source(root), 8, remedy="--set x=1 does")
     assert len(survey(open_source(root), 8, bad_share=0.02).digests) == 98
 
 

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import atexit
-import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import torch
@@ -76,7 +71,7 @@ def _torch(form: Form, facts: Mapping[str, str], place: Path) -> list[Path]:
     from torch._inductor import aoti_compile_and_package
 
     program = program_of(form)
-    with torch.inference_mode(), warnings.catch_warnings(), _compiling_aside():
+    with torch.inference_mode(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             made = aoti_compile_and_package(
@@ -91,28 +86,6 @@ def _torch(form: Form, facts: Mapping[str, str], place: Path) -> list[Path]:
                 f"torch cannot compile {form.network.name} on this machine: {lines_of(problem)[0]}"
             ) from None
     return [Path(made)]
-
-
-@contextmanager
-def _compiling_aside() -> Iterator[None]:
-    """Within, the compiler writes into a folder of this process's own, unless another was set."""
-    name = "TORCHINDUCTOR_CACHE_DIR"
-    if name in os.environ:
-        yield
-        return
-    os.environ[name] = _compiler_folder()
-    try:
-        yield
-    finally:
-        del os.environ[name]
-
-
-@cache
-def _compiler_folder() -> str:
-    """Removed when the process ends: torch remembers the headers that it has compiled there."""
-    folder = TemporaryDirectory(prefix="goingdeeper-", ignore_cleanup_errors=True)
-    atexit.register(folder.cleanup)
-    return folder.name
 
 
 FORMATS = {

@@ -512,7 +512,9 @@ def test_predict_uses_the_export_that_is_recommended(deeper, copy, exported, pet
     recommend(copy, "export/onnx")
     with monkeypatch.context() as patch:  # the weights themselves are not read
         (copy / "model/model.safetensors").rename(copy / "aside")
-        assert deeper("predict", copy, image) == plain
+        said = deeper("predict", copy, image)
+        assert (said.status, said.out) == (0, plain.out)
+        assert said.err == "answered by export/onnx, as `deeper bench` recommended\n"
         (copy / "aside").rename(copy / "model/model.safetensors")
         patch.setitem(sys.modules, "onnxruntime", None)
         said = deeper("predict", copy, image)
@@ -540,7 +542,7 @@ def model_file(content):
 BAD_EXPORTS = {
     "altered": (model_file(b"x" * 10**7), 6, "model.onnx was altered"),
     "cut short": (model_file(b"x"), 3, "model.onnx is cut short: 1 of"),
-    "gone": (lambda folder: (folder / "model.onnx").unlink(), 2, "has no model.onnx; restore it or export"),
+    "gone": (lambda folder: (folder / "model.onnx").unlink(), 3, "has no model.onnx; restore it or export"),
     "unfinished": (lambda folder: (folder / "config.json").unlink(), 2, "is no finished export"),
     "another schema": (lambda folder: alter(folder, lambda config: config.update(schema=9)), 3, "(schema 1)"),
     "other logits": (

@@ -155,7 +155,7 @@ def test_names_that_are_none_and_packages_that_are_missing(monkeypatch):
     assert [one.runtime for one in found if one.ours] == ["eager", "onnxruntime", "torch"]
     for wishes in (Wishes(against=("openvino",)), Wishes(named=frozenset({"openvino"}))):
         with pytest.raises(
-            MissingExtra, match=r"openvino needs openvino: pip install 'goingdeeper\[openvino\]'"
+            MissingExtra, match=r"OpenVINO is not installed: pip install 'goingdeeper\[openvino\]'"
         ):
             checked(wishes)
 
@@ -163,7 +163,7 @@ def test_names_that_are_none_and_packages_that_are_missing(monkeypatch):
 def test_int8_without_its_packages_is_refused(monkeypatch):
     for package in ("onnxruntime", "openvino"):
         monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(MissingExtra, match=r"onnxruntime needs onnxruntime: pip install"):
+    with pytest.raises(MissingExtra, match=r"ONNX Runtime is not installed: pip install"):
         checked(Wishes(precisions=("float32", "int8")))
 
 

@@ -184,7 +184,7 @@ def _weight(part: nn.Module) -> Tensor | None:
 
 def _keep_first(place: dict[str, Tensor], name: str, gradient: Tensor) -> None:
     if name not in place:
-        place[name] = gradient.detach().float().norm()
+        place[name] = torch.linalg.vector_norm(gradient.detach(), dtype=torch.float64)
 
 
 def _keeper(squares: dict[str, Tensor], name: str) -> Callable[[Tensor], None]:
@@ -192,6 +192,6 @@ def _keeper(squares: dict[str, Tensor], name: str) -> Callable[[Tensor], None]:
 
     def keep(parameter: Tensor) -> None:
         assert parameter.grad is not None
-        squares[name] = parameter.grad.detach().float().square().sum()
+        squares[name] = torch.linalg.vector_norm(parameter.grad.detach(), dtype=torch.float64).square()
 
     return keep

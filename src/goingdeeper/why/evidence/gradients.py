@@ -94,8 +94,10 @@ def init(seed: int) -> Part:
     )
     connected = {name: found[name, deep] for name in kinds}
     charts = (
-        *_charts("gradients", f"{deep} layers, fully connected, at initialisation", connected),
-        *_charts("gradients-cifar", "Networks for CIFAR-10, as published, at initialisation", convolutional),
+        *by_depth_charts("gradients", f"{deep} layers, fully connected, at initialisation", connected),
+        *by_depth_charts(
+            "gradients-cifar", "Networks for CIFAR-10, as published, at initialisation", convolutional
+        ),
     )
     notes = (
         f"{WIDTH} wide behind a first layer, {BATCH} images of noise, mean of {SEEDS} networks, gradient of "
@@ -119,12 +121,12 @@ def plain(depth: int, draw: Draw = HE, *, norm: bool = False, act: Activation = 
     return Network("plain", layers, (), (WIDTH, 1, 1), WIDTH, Initialisation(conv=draw))
 
 
-def residual(depth: int, *, norm: bool = False) -> Network:
-    """The same with a shortcut around every two layers."""
-    block = Residual({"conv1": _layer(norm), "conv2": _layer(norm, None)}, Identity(), RELU)
-    layers: dict[str, Layer] = {"first": _layer(norm)}
+def residual(depth: int, draw: Draw = HE, *, norm: bool = False, act: Activation = RELU) -> Network:
+    """The same with a shortcut around every two layers, and a ReLU behind each addition."""
+    block = Residual({"conv1": _layer(norm, act), "conv2": _layer(norm, None)}, Identity(), RELU)
+    layers: dict[str, Layer] = {"first": _layer(norm, act)}
     layers |= {f"block{n + 1}": block for n in range(depth // 2)}
-    return Network("residual", layers, (), (WIDTH, 1, 1), WIDTH)
+    return Network("residual", layers, (), (WIDTH, 1, 1), WIDTH, Initialisation(conv=draw))
 
 
 def by_depth(net: Network, seed: int, batch: int = BATCH) -> ByDepth:
@@ -142,11 +144,15 @@ def by_depth(net: Network, seed: int, batch: int = BATCH) -> ByDepth:
         def loss(logits: Tensor, weights: Tensor = weights) -> Tensor:
             return (logits * weights).sum()
 
-        found.append(read_once(build(net, seed=own), images, loss, names))
-    layers = list(zip(*found, strict=True))
+        readings = read_once(build(net, seed=own), images, loss, names)
+        found.append(ByDepth([one.gradient for one in readings], [one.response for one in readings]))
+    return mean_of(found)
+
+
+def mean_of(networks: Sequence[ByDepth]) -> ByDepth:
+    """Layer by layer, of networks of one kind."""
     return ByDepth(
-        [fmean(one.gradient for one in own) for own in layers],
-        [fmean(one.response for one in own) for own in layers],
+        *([fmean(own) for own in zip(*values, strict=True)] for values in zip(*networks, strict=True))
     )
 
 
@@ -176,7 +182,7 @@ def _factor(norms: Sequence[float]) -> float:
     return float(_ratio(norms) ** (2 / (len(norms) - 1)))
 
 
-def _charts(name: str, title: str, found: dict[str, ByDepth]) -> tuple[Lines, Lines]:
+def by_depth_charts(name: str, title: str, found: dict[str, ByDepth]) -> tuple[Lines, Lines]:
     """Gradients relative to the last layer's, and responses; each network's layers over the same axis."""
     gradients = {
         label: [value / one.gradients[-1] for value in one.gradients] for label, one in found.items()

@@ -7,7 +7,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from goingdeeper.layers import RELU, BatchNorm, Conv, Identity, Layer, Network, Residual
-from goingdeeper.why.charts import Bars, Lines, Series, heights
+from goingdeeper.why.charts import Bars, Lines, Series, heights, spread
 from goingdeeper.why.claims import judged, measured
 from goingdeeper.why.intervals import geometric
 from goingdeeper.why.part import Part
@@ -158,11 +158,5 @@ def _end(losses: Sequence[float]) -> float:
 def _curve(label: str, runs: Sequence[Sequence[float]]) -> Series:
     """Means of every `END` steps."""
     steps = range(END, STEPS + 1, END)
-    spread = [geometric([fmean(run[step - END : step]) for run in runs]) for step in steps]
-    return Series(
-        label,
-        tuple(map(float, steps)),
-        tuple(one.mean for one in spread),
-        tuple(one.low for one in spread),
-        tuple(one.high for one in spread),
-    )
+    found = [geometric([fmean(run[step - END : step]) for run in runs]) for step in steps]
+    return spread(label, found, steps)

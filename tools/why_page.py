@@ -74,7 +74,8 @@ SLIDES = """
 `deeper why slides` prints it, too. Neither the lecture nor the blog post is kept here: what is known of
 them is what the claims and the tables of results have from them. The lecture's slides stand in the
 order of the story, the blog's passages in that of its title. `slide` and `passage` are those of which
-no more is known than what they claim; of the blog's pictures only one is known.
+no more is known than what they claim; of the blog's pictures only one is known. What takes
+training has a command of its own, `--tier training`.
 
 No slide is known on {without}: their claims are the papers' alone."""
 
@@ -93,6 +94,6 @@ def page() -> str:
         lines += [f"\n### {title[0].upper()}{title[1:]}\n", "| what is on it | in the papers | command |"]
         lines.append("| --- | --- | --- |")
         for slide in (one for one in slides() if one.source == source):
-            commands = "<br>".join(f"`{command.line}`{command.note}" for command in slide.commands)
+            commands = "<br>".join(f"`{command.line}`" for command in slide.commands)
             lines.append(f"| {slide.kind}: {slide.shows} | {slide.of} | {commands} |")
     return "\n".join(lines) + "\n"

@@ -7,6 +7,7 @@ import sys
 import pytest
 from PIL import Image
 
+from goingdeeper.cli.why import why_command
 from goingdeeper.why.claims import topics
 from goingdeeper.why.index import parts, slides
 
@@ -121,24 +122,33 @@ def test_slides_are_listed_with_their_commands(deeper):
         "slide: The naive module, and why it does not scale (Szegedy et al. 2014, section 4) "
         "deeper why naive deeper draw googlenet-naive 3a -o naive.svg deeper diff "
     ) in wide
-    assert "passage: One kernel size for parts of all sizes? deeper why scales (takes training)" in wide
+    assert "passage: One kernel size for parts of all sizes? deeper why scales --tier training" in wide
     assert wide.endswith("dropout, responses")
     document = json.loads(deeper("why", "slides", "--json").out)
     assert document["without_slide"] == ["dropout", "responses"]
     assert len(document["slides"]) == len(slides())
     chart = document["slides"][0]
     assert (chart["source"], chart["kind"], chart["claims"]) == ("lecture", "chart", ["winners"])
-    assert chart["commands"] == [{"line": "deeper why winners", "topic": "winners", "takes_training": False}]
+    assert chart["commands"] == [{"line": "deeper why winners", "topic": "winners"}]
 
 
-LINES = dict.fromkeys(command.line for slide in slides() for command in slide.commands if not command.topic)
+COMMANDS = [command for slide in slides() for command in slide.commands]
+LINES = dict.fromkeys(command.line for command in COMMANDS if not command.topic)
 
 
 @pytest.mark.parametrize("line", LINES)
 def test_every_command_of_the_slides_runs(deeper, elsewhere, line):
-    """That `deeper why` shows every topic is tested above, and what comes out with the claims."""
+    """Those of topics are below, and what comes out of them with the claims."""
     _, *words = shlex.split(line)
     said = deeper(*words)
     assert said.status == 0 and said.out
     if "-o" in words:
         assert (elsewhere / words[-1]).read_text("utf-8").startswith("<svg")
+
+
+@pytest.mark.parametrize("line", dict.fromkeys(command.line for command in COMMANDS if command.topic))
+def test_every_topic_of_the_slides_can_be_asked_for(line):
+    _, verb, *words = shlex.split(line)
+    asked = why_command.make_context(verb, [*words]).params
+    assert asked["topic"] in {one.name for one in topics()}
+    assert asked["tier"] == ("training" if "--tier" in words else None)

@@ -1,6 +1,7 @@
 """The index of slides has what claims and tables have from the lecture and the blog, and no more."""
 
 import shlex
+from importlib import import_module
 
 import pytest
 
@@ -77,13 +78,31 @@ def test_a_slide_names_what_there_is(slide):
         _, verb, first, *_ = shlex.split(command.line)
         assert (command.topic is not None) == (verb == "why")
         if verb == "why":
-            assert command.line == f"deeper why {command.topic}"
+            assert command.line.removesuffix(" --tier training") == f"deeper why {command.topic}"
             assert command.topic in {one.name for one in topics()}
         elif verb in ("show", "draw", "diff"):
             assert first.partition(":")[0] in ids()
     assert len({command.line for command in slide.commands}) == len(slide.commands)
 
 
-def test_what_takes_training_is_marked():
-    marked = {c.topic for slide in slides() for c in slide.commands if c.takes_training}
-    assert marked == {"degradation", "depth", "features", "responses", "scales", "training-gradients"}
+def test_claims_that_take_training_are_shown_by_training():
+    """And what does not take it, without."""
+    for slide in slides():
+        lines = {command.line for command in slide.commands}
+        for one in (claim(id) for id in slide.claims):
+            dear = " --tier training" if one.tier == "training" else ""
+            assert f"deeper why {one.topic}{dear}" in lines
+    dear = {c.topic for slide in slides() for c in slide.commands if c.line.endswith("training")}
+    assert dear == {
+        "degradation", "depth", "features", "identity", "principles", "responses", "scales", "smoothing",
+        "training-gradients",
+    }  # fmt: skip
+
+
+TRAINED = {c.topic for slide in slides() for c in slide.commands if c.topic and c.line.endswith("training")}
+
+
+@pytest.mark.parametrize("name", sorted(TRAINED))
+def test_what_is_shown_by_training_can_be(name):
+    module = import_module(f"goingdeeper.why.evidence.{name.replace('-', '_')}")
+    assert callable(module.training)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 from goingdeeper.published.results import table
-from goingdeeper.why.claims import Claim, claim, sources, topic, topics
+from goingdeeper.why.claims import Claim, Tier, claim, sources, topic, topics
 
 KNOWN = ("lecture", "blog")
 """The sources that have slides and pictures; the papers have figures."""
@@ -17,21 +18,10 @@ KNOWN = ("lecture", "blog")
 
 @dataclass(frozen=True)
 class Command:
-    """line: as it is typed. topic: the one that it shows. takes_training: whether all claims there do."""
+    """line: as it is typed. topic: the one that it shows."""
 
     line: str
     topic: str | None = None
-    takes_training: bool = False
-
-    @property
-    def words(self) -> str:
-        """`deeper why scales (takes training)`"""
-        return f"{self.line}{self.note}"
-
-    @property
-    def note(self) -> str:
-        """What stands behind it."""
-        return " (takes training)" if self.takes_training else ""
 
 
 @dataclass(frozen=True)
@@ -77,7 +67,7 @@ def index_record() -> dict[str, Any]:
 
 def _slide(entry: dict[str, Any]) -> Slide:
     claims = [claim(id) for id in entry.get("claims", ())]
-    commands = [_topic(name, claims) for name in dict.fromkeys(one.topic for one in claims)]
+    commands = [Command(line, name) for name, line in _topics(claims)]
     if "table" in entry:
         commands.append(Command(f"deeper list --table {entry['table']}"))
     for words in entry.get("commands", ()):
@@ -88,9 +78,16 @@ def _slide(entry: dict[str, Any]) -> Slide:
     return Slide(entry["source"], entry["kind"], shows, _of(entry, claims), ids, tuple(commands))
 
 
-def _topic(name: str, claims: list[Claim]) -> Command:
-    training = all(one.tier == "training" for one in claims if one.topic == name)
-    return Command(f"deeper why {name}", name, training)
+def _topics(claims: list[Claim]) -> Iterator[tuple[str, str]]:
+    """The topics of claims, and the commands that show these: trainings are dear, and apart."""
+    tiers: dict[str, set[Tier]] = {}
+    for one in claims:
+        tiers.setdefault(one.topic, set()).add(one.tier)
+    for name, found in tiers.items():
+        if found - {"training"}:
+            yield name, f"deeper why {name}"
+        if "training" in found:
+            yield name, f"deeper why {name} --tier training"
 
 
 def _of(entry: dict[str, Any], claims: list[Claim]) -> str:

@@ -48,7 +48,7 @@ def _slide(slide: Slide, width: int) -> list[str]:
     of = f" ({slide.of})" if slide.of else ""
     lines = textwrap.wrap(f"{slide.kind}: {slide.shows}{of}", width, subsequent_indent="  ")
     for command in slide.commands:
-        lines += (f"    {line}" for line in textwrap.wrap(command.words, width - 4, break_on_hyphens=False))
+        lines += (f"    {line}" for line in textwrap.wrap(command.line, width - 4, break_on_hyphens=False))
     return lines
 
 

@@ -4,11 +4,13 @@ import json
 import time
 
 import pytest
+from PIL import Image
 
+from goingdeeper.data.sources import open_source
 from goingdeeper.errors import UsageError
 from goingdeeper.why.claims import judged
 from goingdeeper.why.intervals import Interval, geometric, interval
-from goingdeeper.why.trials import Arm, Terms, train
+from goingdeeper.why.trials import Arm, Terms, _left_out, train
 
 
 def test_an_interval_is_students():
@@ -82,3 +84,19 @@ def test_arms_are_trained_alike_within_the_time_and_kept(tmp_path, monkeypatch):
 def test_too_short_a_time_says_how_long_it_takes(tmp_path):
     with pytest.raises(UsageError, match=r"--time 1s is too short for 2 trainings .* take about \d+m here"):
         train(Terms(time="1s", seeds=(0, 1), folder=tmp_path), [Arm("one", "cifar-resnet-20-a")], "digits")
+
+
+def test_images_with_a_split_keep_their_sides(tmp_path):
+    """Of 8 to train on and 4 held out, 4 and the quarter of that which VAL_SHARE is."""
+    for side, count in (("train", 8), ("val", 4)):
+        for label in "ab":
+            (tmp_path / side / label).mkdir(parents=True)
+            for number in range(count // 2):
+                Image.new("RGB", (8, 8), (number, len(side), ord(label))).save(
+                    tmp_path / side / label / f"{number}.png"
+                )
+    source = open_source(tmp_path)
+    out = {line for line in _left_out(source, 4).splitlines() if not line.startswith("#")}
+    kept = [item for item in source.items if item.path not in out]
+    assert sorted(item.split for item in kept) == ["train"] * 4 + ["val"]
+    assert sum(item.label == "a" for item in kept if item.split == "train") == 2

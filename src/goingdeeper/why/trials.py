@@ -235,7 +235,8 @@ def _pace(wishes: Wishes, threads: int) -> float:
 
 def _fitting(terms: Terms, source: Source, paces: Sequence[float], left: float) -> tuple[int, int]:
     """Training images and epochs that fit into the seconds left. Raises UsageError where too few do."""
-    whole = round((1 - VAL_SHARE) * len(source.items))
+    learned = sum(item.split == "train" for item in source.items)
+    whole = learned or round((1 - VAL_SHARE) * len(source.items))
     least = min(whole, LEAST * len(source.classes))
     at_once = min(cpus(), len(paces) * len(terms.seeds))
     begin = len(paces) * len(terms.seeds) * BEGIN
@@ -254,7 +255,13 @@ def _fitting(terms: Terms, source: Source, paces: Sequence[float], left: float) 
 
 
 def _left_out(source: Source, images: int) -> str:
-    """The list of what to leave out, so that so many training images stay, of each class as many."""
-    kept = {item.path for item in turns(source.items, round(images / (1 - VAL_SHARE)), 0)}
-    rows = [(item.path, "not needed") for item in source.items if item.path not in kept]
-    return exclude_list(rows)
+    """The list of what to leave out, so that so many training images stay, of each class as many.
+
+    Of images that come with a split, each side keeps its own.
+    """
+    both = round(images / (1 - VAL_SHARE))
+    learned = [item for item in source.items if item.split == "train"]
+    held_out = [item for item in source.items if item.split != "train"]
+    taken = turns(learned, images, 0) + turns(held_out, both - images if learned else both, 0)
+    kept = {item.path for item in taken}
+    return exclude_list((item.path, "not needed") for item in source.items if item.path not in kept)

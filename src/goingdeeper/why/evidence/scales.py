@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from goingdeeper.why.trials import Arm, Terms, Trained
 
 DATA = "shapes"
+BATCH = 32
+"""Small, so that many steps fit into a time."""
 BRANCHES, NARROW, MIDDLE, WIDE = kernels()
 STEPS = 6
 """Half octaves, from the smallest object to the largest, which is 8 times as wide."""
@@ -62,7 +64,7 @@ def training(terms: Terms) -> Part:
 def arms() -> list[Arm]:
     from goingdeeper.why.trials import Arm
 
-    return [Arm(name, network) for name, network in kernels().items()]
+    return [Arm(name, network, batch=BATCH) for name, network in kernels().items()]
 
 
 def error(rows: Iterable[Mapping[str, str]], sizes: Sizes, size: Callable[[str], float] = size_of) -> float:

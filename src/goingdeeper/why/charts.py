@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -34,14 +35,24 @@ def heights(
     return Series(label, (), _floats(values), _floats(low), _floats(high))
 
 
-def spread(label: str, found: Sequence[Interval], x: Iterable[float] = ()) -> Series:
-    """Means with their intervals: bars, or a line where there is an x for each."""
+def spread(
+    label: str,
+    found: Sequence[Interval],
+    x: Iterable[float] = (),
+    *,
+    least: float = -math.inf,
+    most: float = math.inf,
+) -> Series:
+    """Means with their intervals: bars, or a line where there is an x for each.
+
+    least, most: beyond what the values themselves cannot be, such as shares below 0; intervals end there.
+    """
     return Series(
         label,
         _floats(x),
         tuple(one.mean for one in found),
-        tuple(one.low for one in found),
-        tuple(one.high for one in found),
+        tuple(max(one.low, least) for one in found),
+        tuple(min(one.high, most) for one in found),
     )
 
 

@@ -105,7 +105,8 @@ class Trained:
         """The mean over the seeds by epoch, with its interval."""
         runs = self.metrics[arm]
         found = [interval([rows[epoch][column] for rows in runs]) for epoch in range(len(runs[0]))]
-        return spread(label or arm, found, (row["epoch"] for row in runs[0]))
+        most = 100 if column.endswith("error") else math.inf
+        return spread(label or arm, found, (row["epoch"] for row in runs[0]), least=0, most=most)
 
     @property
     def conditions(self) -> str:

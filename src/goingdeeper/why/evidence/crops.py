@@ -54,7 +54,7 @@ def training(terms: Terms) -> Part:
             f"A network trained on random crops, on {found.data}",
             "crops of an image",
             "top-1 error, %",
-            (spread("error", list(map(interval, error.values())), error),),
+            (spread("error", list(map(interval, error.values())), error, least=0, most=100),),
             x_scale="log",
         ),
         Bars(

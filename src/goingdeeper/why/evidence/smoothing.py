@@ -65,7 +65,7 @@ def training(terms: Terms) -> Part:
             "smoothing-gaps",
             f"Training images of {found.data} by the gap between their two largest logits",
             f"gap (those beyond {BINS * WIDTH:g} at its end)",
-            f"images in {WIDTH:g}, %",
+            f"images in each step of {WIDTH:g}, %",
             (
                 *(_spread(name, several) for name, several in shares.items()),
                 curve(f"the best with smoothing, {best:.2f}", (best, best), (0, top)),
@@ -73,15 +73,13 @@ def training(terms: Terms) -> Part:
         ),
         Lines(
             "smoothing-validation",
-            f"Validation error on {found.data}",
+            f"Validation error on {found.data}, the second half of the epochs",
             "epoch",
             "top-1 error, %",
-            tuple(found.curve(name, "val_error") for name in (WITHOUT, WITH)),
+            tuple(_later(found.curve(name, "val_error")) for name in (WITHOUT, WITH)),
         ),
     )
-    note = (
-        "the training images are seen as in an evaluation, nothing drawn, by the epoch with the least error"
-    )
+    note = "training images are seen as in an evaluation, by the weights of the epoch with the least error"
     return Part(evidence, charts, (found.note, note))
 
 
@@ -113,7 +111,14 @@ def _spread(name: str, histograms: list[list[float]]) -> Series:
     from goingdeeper.why.intervals import interval
 
     found = [interval(column) for column in zip(*histograms, strict=True)]
-    return spread(name, found, ((place + 0.5) * WIDTH for place in range(BINS)))
+    return spread(name, found, ((place + 0.5) * WIDTH for place in range(BINS)), least=0)
+
+
+def _later(series: Series) -> Series:
+    """The second half of a curve: at first errors are so large that the rest would not be seen."""
+    half = len(series.x) // 2
+    x, y, low, high = (values[half:] for values in (series.x, series.y, series.low, series.high))
+    return Series(series.label, x, y, low, high)
 
 
 def best_gap(classes: int, smoothing: float) -> float:

@@ -122,7 +122,8 @@ def test_slides_are_listed_with_their_commands(deeper):
         "slide: The naive module, and why it does not scale (Szegedy et al. 2014, section 4) "
         "deeper why naive deeper draw googlenet-naive 3a -o naive.svg deeper diff "
     ) in wide
-    assert "passage: One kernel size for parts of all sizes? deeper why scales --tier training" in wide
+    passage = "One kernel size for parts of all sizes? (Szegedy et al. 2014, section 4)"
+    assert f"passage: {passage} deeper why scales --tier training" in wide
     assert wide.endswith("dropout, responses")
     document = json.loads(deeper("why", "slides", "--json").out)
     assert document["without_slide"] == ["dropout", "responses"]

@@ -1,10 +1,11 @@
 """How long the command, the package and the first answer of an export take: `python benchmarks/startup.py`.
 
-Exports of ResNet-18, ResNet-50 and GoogLeNet with random weights, or of the networks that are named.
+Exports are of networks with random weights.
 """
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 import tempfile
@@ -73,10 +74,13 @@ def answering(folder: Path, network: str) -> dict[str, Callable[[], object]]:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("networks", nargs="*", default=NETWORKS, metavar="NETWORK")
+    networks = parser.parse_args().networks
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         tables = {"start-up, whole processes": ("python -c pass", starting(folder))}
-        for network in sys.argv[1:] or NETWORKS:
+        for network in networks:
             tables[f"first answer of {network}, whole processes"] = (network, answering(folder, network))
         for title, (reference, candidates) in tables.items():
             rows = compare(candidates, reference, rounds=11, block_seconds=0.3, warm_up=1)

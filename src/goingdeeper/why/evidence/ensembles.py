@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from goingdeeper.errors import UsageError
 from goingdeeper.why.charts import Bars, Lines, curve, heights, spread
 from goingdeeper.why.claims import judged, measured
-from goingdeeper.why.evidence.crops import arm, errors
+from goingdeeper.why.evidence.crops import DATA, arm, errors
 from goingdeeper.why.part import Part
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def training(terms: Terms) -> Part:
 
     if len(terms.seeds) < TOGETHER:
         raise UsageError(f"ensembles of {TOGETHER} networks need as many seeds; give --seed 0,1,2")
-    found = train(terms, [arm()], "digits")
+    found = train(terms, [arm()], DATA)
     said = [unseen(run) for run in found.runs[arm().name]]
     labels = said[0].labels
     likely = torch.stack([one.likely.double().exp() for one in said])

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-DATA = "digits"
+DATA = "shapes"
 
 WIDTH, STAGES, BLOCKS = 32, 3, 2
 """Filters of every layer, and residual blocks on each of the grids."""

@@ -13,7 +13,7 @@ IMAGES, EPOCHS = 160, 2
 @pytest.fixture
 def few(monkeypatch, tmp_path):
     """Terms of trainings that take seconds."""
-    monkeypatch.setattr(trials, "_paces", lambda wishes, source, place: [1.0] * len(wishes))
+    monkeypatch.setattr(trials, "_paces", lambda wishes, *given: [1.0] * len(wishes))
     monkeypatch.setattr(trials, "_fitting", lambda terms, source, paces, left: (IMAGES, EPOCHS))
     monkeypatch.setattr(depth, "DEPTHS", (8, 14))
     return trials.Terms(seeds=(0, 1), folder=tmp_path / "runs")

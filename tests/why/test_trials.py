@@ -9,7 +9,7 @@ from goingdeeper.data.sources import open_source
 from goingdeeper.errors import UsageError
 from goingdeeper.why.claims import judged
 from goingdeeper.why.intervals import Interval, geometric, interval
-from goingdeeper.why.trials import Arm, Terms, _left_out, train
+from goingdeeper.why.trials import Arm, Terms, _left_out, lasting, train
 
 
 def test_an_interval_is_students():
@@ -82,6 +82,25 @@ def test_arms_are_trained_alike_within_the_time_and_kept(tmp_path, monkeypatch):
 def test_too_short_a_time_says_how_long_it_takes(tmp_path):
     with pytest.raises(UsageError, match=r"--time 1s is too short for 2 trainings .* take about \d+m here"):
         train(Terms(time="1s", seeds=(0, 1), folder=tmp_path), [Arm("one", "cifar-resnet-20-a")], "digits")
+
+
+@pytest.mark.parametrize(
+    ("times", "at_once", "seconds"),
+    [
+        ([5], 2, 5),
+        ([5, 5, 5], 2, 10),  # beside the third the other processor waits
+        ([5, 5, 5, 5], 2, 10),
+        ([1, 2, 3, 4], 2, 5),
+        ([1, 1, 1, 6], 2, 6),
+        (
+            [3, 3, 2, 2, 2],
+            2,
+            7,
+        ),  # Graham 1969: the best would be 6
+    ],
+)
+def test_trainings_last_as_long_as_their_fullest_processor(times, at_once, seconds):
+    assert lasting(times, at_once) == seconds
 
 
 def test_images_with_a_split_keep_their_sides(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import heapq
 import json
 import math
 import multiprocessing
@@ -12,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from goingdeeper.data.exclude import exclude_list
@@ -139,7 +141,8 @@ def train(terms: Terms, arms: Sequence[Arm], data: str) -> Trained:
     plan = place / "plan.json"
     if not plan.is_file():
         events.note(f"trying some steps of {len(arms)} networks, to see what fits into {terms.time}")
-        paces = _paces(list(wishes.values()), source, place)
+        at_once = min(cpus(), len(arms) * len(terms.seeds))
+        paces = _paces(list(wishes.values()), at_once, source, place)
         left = seconds(terms.time) - (time.perf_counter() - begun)
         images, epochs = _fitting(terms, source, paces, left)
         write_whole(place / "left-out.txt", _left_out(source, images))
@@ -210,14 +213,17 @@ def _wishes(arm: Arm, source: Source, place: Path) -> Wishes:
     )
 
 
-def _paces(wishes: Sequence[Wishes], source: Source, place: Path) -> list[float]:
-    """Seconds that an image of an epoch takes here, as many trainings side by side as there will be."""
+def _paces(wishes: Sequence[Wishes], at_once: int, source: Source, place: Path) -> list[float]:
+    """Seconds that an image of an epoch takes here, as many trainings side by side as there will be.
+
+    Where networks are fewer than that, each is tried several times, so that none is tried alone.
+    """
     few = place / "tried.txt"
     write_whole(few, _left_out(source, TRIED))
-    at_once = min(len(wishes), cpus())
     tasks = [(replace(one, exclude=str(few)), max(1, cpus() // at_once)) for one in wishes]
     with multiprocessing.get_context("spawn").Pool(at_once, _deaf) as pool:
-        return pool.starmap(_pace, tasks, chunksize=1)
+        found = pool.starmap(_pace, tasks * math.ceil(at_once / len(tasks)), chunksize=1)
+    return [fmean(found[place :: len(tasks)]) for place in range(len(tasks))]
 
 
 def _deaf() -> None:
@@ -239,13 +245,13 @@ def _fitting(terms: Terms, source: Source, paces: Sequence[float], left: float) 
     learned = sum(item.split == "train" for item in source.items)
     whole = learned or round((1 - VAL_SHARE) * len(source.items))
     least = min(whole, LEAST * len(source.classes))
-    at_once = min(cpus(), len(paces) * len(terms.seeds))
-    begin = len(paces) * len(terms.seeds) * BEGIN
-    each = len(terms.seeds) * sum(paces)
-    passes = (SHARE * left * at_once - begin) / each
+    runs = len(paces) * len(terms.seeds)
+    at_once = min(cpus(), runs)
+    begin = lasting([BEGIN] * runs, at_once)
+    each = lasting([*paces] * len(terms.seeds), at_once)
+    passes = (SHARE * left - begin) / each
     if passes < EPOCHS * least:
-        runs = len(paces) * len(terms.seeds)
-        needed = (begin + EPOCHS * least * each) / (SHARE * at_once) + seconds(terms.time) - left
+        needed = (begin + EPOCHS * least * each) / SHARE + seconds(terms.time) - left
         raise UsageError(
             f"--time {terms.time} is too short for {runs} trainings to show anything on {source.name}; "
             f"{EPOCHS} epochs of {least:,} images take about {math.ceil(needed / 60)}m here"
@@ -253,6 +259,14 @@ def _fitting(terms: Terms, source: Source, paces: Sequence[float], left: float) 
     if passes >= EPOCHS * whole:
         return whole, min(MOST, int(passes / whole))
     return int(passes / EPOCHS), EPOCHS
+
+
+def lasting(times: Sequence[float], at_once: int) -> float:
+    """Seconds until all have ended, so many at a time, the longest begun first."""
+    ends = [0.0] * at_once
+    for one in sorted(times, reverse=True):
+        heapq.heapreplace(ends, ends[0] + one)
+    return max(ends)
 
 
 def _left_out(source: Source, images: int) -> str:

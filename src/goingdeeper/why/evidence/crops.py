@@ -22,6 +22,8 @@ IMAGES = 1000
 
 SIDE, IMAGE = 224, (375, 500)
 """Of GoogLeNet's input, and of a usual photograph, in pixels."""
+TRAINED_SIDE = 32
+"""Of the input that the trained network was made for."""
 
 
 def arithmetic() -> Part:
@@ -80,7 +82,7 @@ def arm() -> Arm:
     from goingdeeper.why.trials import Arm
 
     settings = (("augmentation.crop", "AreaCrop"), ("augmentation.flip", "true"))
-    return Arm("random crops", "cifar-resnet-20-a", settings=settings)
+    return Arm("random crops", "cifar-resnet-20-a", settings=settings, size=TRAINED_SIDE)
 
 
 def errors() -> dict[tuple[int, int], float]:

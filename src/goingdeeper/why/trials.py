@@ -140,7 +140,7 @@ def train(terms: Terms, arms: Sequence[Arm], data: str) -> Trained:
     events = terms.events("")
     plan = place / "plan.json"
     if not plan.is_file():
-        events.note(f"trying some steps of {len(arms)} networks, to see what fits into {terms.time}")
+        events.note(f"trying some steps of each network, to see what fits into {terms.time}")
         at_once = min(cpus(), len(arms) * len(terms.seeds))
         paces = _paces(list(wishes.values()), at_once, source, place)
         left = seconds(terms.time) - (time.perf_counter() - begun)

@@ -1,9 +1,18 @@
-"""docs/why.md: the claims with their verdicts, the slides, and the commands that show them."""
+"""docs/why.md: the claims with their verdicts, the slides, and the commands that show them.
+
+`python tools/why_page.py why/TOPIC-training.json ...` takes what trainings showed into `trained.json`, for the page.
+"""
 
 from __future__ import annotations
 
+import json
+import sys
+from pathlib import Path
+
 from goingdeeper.why.claims import sources, topics
 from goingdeeper.why.index import parts, slides, without_slide
+
+TRAINED = Path(__file__).with_name("trained.json")
 
 HEAD = """\
 # Why it works
@@ -23,8 +32,8 @@ deeper why slides                    # what is on the lecture's slides, and the 
 Each claim stands in our words, with who says so. `expected` is what its source or the theory says,
 to the last digit that is printed, or the bounds of what is measured; `seen` is what this machine
 computed or measured just now. A claim whose figure does not come out is `not seen here`, whatever
-the table below says of it. Figures (SVG and PNG) and a JSON record go into the folder `why`, or
-that of `-o`.
+the table below says of it. Figures (SVG and PNG) and a JSON record, `TOPIC.json` or, with trainings,
+`TOPIC-training.json`, go into the folder `why`, or that of `-o`.
 
 Evidence comes in tiers: `arithmetic` on descriptions, which is instant; `init`, networks as they
 are before training, in seconds; and `training`, in minutes. For that, networks that differ in one
@@ -33,8 +42,8 @@ thing are trained alike with several seeds, on as many images and for as many ep
 `--data` names others. What is compared has an interval of 95 % over the seeds, paired by seed, and
 the verdict comes from that: a claim is `not separated` where the interval holds both sides, and
 `not seen here` where it came out otherwise. The runs are kept in `why/runs`,
-run folders like any others: asked for again with the same terms they are taken as they are, and what
-was interrupted goes on.
+run folders like any others: asked for again with the same terms on the same images they are taken as
+they are, and what was interrupted goes on.
 
 Sources: `lecture` is {lecture}; `blog` is {blog}.
 
@@ -62,6 +71,7 @@ The probes leave the network, its gradients and torch's random state as they wer
 Training steps of ResNet-20 take 1.004 times as long (0.981 to 1.031) where every 100th is read, 1.25 times
 (1.18 to 1.29) where each is (`benchmarks/probes.py --rounds 8`, two cores of an AMD EPYC, torch 2.13.0).
 
+[By training, on one machine](#by-training-on-one-machine) ·
 [Slides, and the commands that show them](#slides-and-the-commands-that-show-them)
 
 ## Claims
@@ -69,6 +79,16 @@ Training steps of ResNet-20 take 1.004 times as long (0.981 to 1.031) where ever
 | topic | claim | source | expected | verdict | evidence |
 | --- | --- | --- | --- | --- | --- |"""
 
+BY_TRAINING = """
+## By training, on one machine
+
+What `deeper why TOPIC --time 10m` said on two cores of an AMD EPYC, torch 2.13.0; `degradation` with
+`--time 20m --data` CIFAR-10 as JPEGs. Intervals are of 95 % over the seeds, of differences paired by seed,
+where nothing else is said. A longer time, other images or more seeds may settle what was not separated here.
+
+| topic | claim | seen | verdict | conditions |
+| --- | --- | --- | --- | --- |"""
+OVER_SEEDS = "; intervals are of 95 % over the seeds, of differences paired by seed"
 
 SLIDES = """
 ## Slides, and the commands that show them
@@ -82,6 +102,37 @@ training has a command of its own, `--tier training`.
 No slide is known on {without}: their claims are the papers' alone."""
 
 
+def take(records: list[Path]) -> None:
+    """Keeps of `deeper why`'s records what trainings showed, in the place of what was known of the claims."""
+    known = json.loads(TRAINED.read_text("utf-8")) if TRAINED.exists() else {}
+    for record in records:
+        read = json.loads(record.read_text("utf-8"))
+        for claim in read["claims"]:
+            if claim["tier"] == "training":
+                found = {"seen": claim["seen"], "verdict": claim["verdict"], "notes": read["notes"]}
+                known[claim["id"]] = found
+    TRAINED.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n", "utf-8")
+
+
+def trained() -> list[str]:
+    """A line for each claim that takes training."""
+    known, lines = json.loads(TRAINED.read_text("utf-8")), []
+    for topic in topics():
+        for claim in (one for one in topic.claims if one.tier == "training"):
+            if claim.id not in known:
+                lines.append(f"| `{topic.name}` | {claim.said} | | not tried | |")
+                continue
+            found = known[claim.id]
+            seen = "; ".join(
+                f"{one.what}: {value}, expected {one.shown}"
+                for one, value in zip(claim.expected, found["seen"], strict=True)
+            )
+            notes = "; ".join(found["notes"]).replace(OVER_SEEDS, "")
+            cells = (f"`{topic.name}`", claim.said, seen, f"**{found['verdict']}**", notes)
+            lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
 def page() -> str:
     known = sources()
     lines = [HEAD.replace("{lecture}", known["lecture"]).replace("{blog}", known["blog"])]
@@ -91,6 +142,7 @@ def page() -> str:
             verdict = f"**{claim.verdict}**: {claim.because}"
             cells = (f"`{topic.name}`", claim.said, claim.source, expected, verdict, claim.tier)
             lines.append(f"| {' | '.join(cells)} |")
+    lines += [BY_TRAINING, *trained()]
     lines.append(SLIDES.replace("{without}", " and ".join(f"`{name}`" for name in without_slide())))
     for source, title in parts().items():
         lines += [f"\n### {title[0].upper()}{title[1:]}\n", "| what is on it | in the papers | command |"]
@@ -99,3 +151,7 @@ def page() -> str:
             commands = "<br>".join(f"`{command.line}`" for command in slide.commands)
             lines.append(f"| {slide.kind}: {slide.shows} | {slide.of} | {commands} |")
     return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    take([Path(name) for name in sys.argv[1:]])

@@ -118,3 +118,14 @@ def test_interrupted_there_are_whole_pictures_and_no_others(deeper, run, pets, h
     assert parts(here / "explained") == ["00_cam.png", "01_cam.png"]
     for name in parts(here / "explained"):
         Image.open(here / "explained" / name).load()
+
+
+def test_pictures_of_an_earlier_call_are_no_images(deeper, run, pets, here):
+    shutil.copytree(pets / "cat", here / "photos")
+    count = len(parts(here / "photos"))
+    for _ in range(2):
+        said = deeper("predict", run, "photos", "--explain", "cam", "-o", "photos/explained", "--json")
+        assert len(json.loads(said.out)["predictions"]) == count
+    assert len(parts(here / "photos" / "explained")) == count
+    one = deeper("predict", run, "photos/explained", "--explain", "cam", "-o", "photos/explained", "--json")
+    assert len(json.loads(one.out)["predictions"]) == count

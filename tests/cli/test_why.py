@@ -8,8 +8,11 @@ import pytest
 from PIL import Image
 
 from goingdeeper.cli.why import why_command
+from goingdeeper.errors import UsageError
+from goingdeeper.why import run
 from goingdeeper.why.claims import topics
 from goingdeeper.why.index import parts, slides
+from goingdeeper.why.part import Part
 
 
 @pytest.fixture(autouse=True)
@@ -70,6 +73,41 @@ def test_a_narrow_terminal_wraps(deeper, monkeypatch, width):
     monkeypatch.setenv("COLUMNS", str(width))
     for words in ((), ("slides",), ("grid",), ("factorise", "--tier", "arithmetic")):
         assert max(map(len, deeper("why", *words).out.splitlines())) <= width
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (("naive", "--time", "5m"), "naive takes no training; leave --time out"),
+        (("naive", "--data", "digits"), "naive takes no training; leave --data out"),
+        (("naive", "--seed", "0,1"), "several seeds are of trainings"),
+        (("naive", "--seed", 2**31), "a whole number from 0 to 2147483647"),
+        (("smoothing", "--time", "5m", "--seed", f"0,{2**31}"), "a whole number from 0 to 2147483647"),
+        (("all", "--data", "nowhere"), "nowhere"),
+    ],
+)
+def test_what_has_no_effect_or_no_sense_is_refused(deeper, elsewhere, words, part):
+    assert part in deeper("why", *words).refusal(*((3,) if "nowhere" in words else (2,)))
+    assert not (elsewhere / "why").exists()
+
+
+def test_all_goes_on_where_a_topic_cannot_be_trained(deeper, elsewhere, monkeypatch):
+    shown = run._part
+
+    def untrained(name, tier, seed, terms):
+        if tier == "init":
+            return Part((), ())
+        if tier == "training":
+            raise UsageError("--time 1s is too short")
+        return shown(name, tier, seed, terms)
+
+    monkeypatch.setattr(run, "_part", untrained)
+    said = deeper("why", "all", "--time", "1s", "--json")
+    assert said.status == 0
+    told = {one["topic"]: one["notes"] for one in json.loads(said.out)["topics"]}
+    assert "not trained: --time 1s is too short" in told["degradation"]
+    assert (elsewhere / "why/index.html").is_file()
+    assert "too short" in deeper("why", "degradation", "--time", "1s").refusal(2)
 
 
 def test_an_unknown_topic_suggests(deeper):

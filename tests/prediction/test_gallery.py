@@ -32,7 +32,9 @@ def test_pictures_of_before_are_replaced_and_the_images_that_are_read_are_not(tm
     assert (tmp_path / "1_cam.png").read_bytes() == b"new"
 
 
-@pytest.mark.parametrize("image", ["a" * 240 + ".jpg", "猫" * 80 + ".jpg", 'odd: "new\nline*.jpg', "-o.jpg"])
+@pytest.mark.parametrize(
+    "image", ["a" * 240 + ".jpg", "猫" * 80 + ".jpg", "🐈" * 62 + ".jpg", 'odd: "new\nline*.jpg', "-o.jpg"]
+)
 def test_names_of_any_kind(tmp_path, image):
     (tmp_path / "in").mkdir()
     file = Gallery(tmp_path / "out", []).add(image, "occlusion", b"x")

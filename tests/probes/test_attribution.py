@@ -114,3 +114,25 @@ def test_bad_input_is_refused(net, images):
         occlusion(net, images, window=13, stride=1)
     with pytest.raises(UsageError, match="leaves gaps"):
         occlusion(net, images, window=3, stride=4)
+    assert occlusion(net, images[:0], window=3, stride=3).shape == (0, 12, 12)
+
+
+def test_a_map_that_the_logits_leave_out_is_refused():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.one, self.other, self.fc = nn.Conv2d(1, 2, 3), nn.Conv2d(1, 2, 3), nn.Linear(2, 2)
+
+        def forward(self, x):
+            self.other(x)
+            return self.fc(self.one(x).mean((2, 3)))
+
+    with pytest.raises(UsageError, match="do not depend on what other gives"):
+        grad_cam(Net(), torch.zeros(1, 1, 5, 5), "other")
+
+
+def test_both_names_of_a_shared_layer_are_known():
+    conv = nn.Conv2d(1, 1, 3, padding=1)
+    net = nn.Sequential(conv, nn.ReLU(), conv, nn.Flatten())
+    images = torch.randn(2, 1, 5, 5)
+    assert torch.equal(grad_cam(net, images, "0"), grad_cam(net, images, "2"))

@@ -70,6 +70,12 @@ def test_a_layer_is_measured_as_it_gave_it():
     assert receptive_field(Block().double(), "conv", (1, 9, 9)).side == 1
 
 
+def test_within_inference_mode_too():
+    net = nn.Sequential(nn.Conv2d(1, 1, 3, padding=1), nn.Conv2d(1, 1, 3, padding=1))
+    with torch.inference_mode():
+        assert receptive_field(net, "1", (1, 9, 9)).side == 5
+
+
 def test_what_has_no_field_is_refused():
     net = nn.Sequential(nn.Conv2d(1, 1, 3), nn.Flatten())
     with pytest.raises(UsageError, match="gives no map"):

@@ -120,6 +120,57 @@ def test_several_backward_passes_add_up():
     assert watch.readings()[0].weights == pytest.approx(expected, rel=1e-6)
 
 
+def test_of_several_passes_of_a_step_the_last_one_is_read():
+    net, first, last = small().eval(), torch.randn(8, 3, 8, 8), torch.randn(8, 3, 8, 8)
+    net[3].p = 0.0
+    alone = read_once(net, last, torch.sum)
+    with Watch(net.train()) as watch:
+        with untouched(net):
+            (100 * net(first).sum()).backward()
+        net(last).sum().backward()
+        watch.step()
+    for one, other in zip(watch.readings(), alone, strict=True):
+        assert (one.response, one.gradient) == pytest.approx((other.response, other.gradient), rel=1e-5)
+
+
+def test_a_watch_that_is_not_entered_is_not_stepped():
+    net = small()
+    watch = Watch(net)
+    with pytest.raises(UsageError, match="with Watch"):
+        watch.step()
+    with watch:
+        watch.step()
+    with pytest.raises(UsageError, match="with Watch"):
+        watch.step()
+    assert not any(part._forward_hooks for part in net.modules())
+
+
+def test_buffers_that_a_pass_replaces_are_put_back():
+    class Counting(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(4, 4)
+            self.register_buffer("passes", torch.tensor(0))
+
+        def forward(self, x):
+            self.passes = self.passes + 1
+            return self.layer(x)
+
+    net = Counting()
+    buffer = net.passes
+    read_once(net, torch.randn(5, 4), torch.sum)
+    assert net.passes is buffer and int(buffer) == 0
+
+
+def test_within_inference_mode_too():
+    net = small().eval()
+    net[3].p = 0.0
+    images = torch.randn(8, 3, 8, 8)
+    with torch.inference_mode():
+        found = read_once(net, images, torch.sum)
+    assert found == read_once(net, images, torch.sum)
+
+
 def test_of_a_layer_that_is_called_twice_the_last_call_counts():
     class Twice(nn.Module):
         def __init__(self):

@@ -1,15 +1,18 @@
 """Trainings of several networks and seeds within a time, and what is told from them."""
 
+import math
+import re
 import time
 
 import pytest
 from PIL import Image
 
 from goingdeeper.data.sources import open_source
-from goingdeeper.errors import UsageError
+from goingdeeper.errors import RunFolderError, UsageError
+from goingdeeper.files import lock
 from goingdeeper.why.claims import judged
 from goingdeeper.why.intervals import Interval, geometric, interval
-from goingdeeper.why.trials import Arm, Terms, _left_out, lasting, train
+from goingdeeper.why.trials import Arm, Terms, _fingerprint, _left_out, lasting, train
 
 
 def test_an_interval_is_students():
@@ -37,12 +40,21 @@ def test_an_interval_of_ratios_is_by_their_logarithms():
         (Interval(0.5, -0.1, 1.1), Interval(0.5, 0.1, 0.9), "not separated"),
         (Interval(-0.5, -0.9, -0.1), Interval(0.5, 0.1, 0.9), "not seen here"),
         (Interval(-0.5, -0.9, -0.1), Interval(0.5, -0.1, 1.1), "not seen here"),
+        (Interval(0.5, 0.0, 1.0), Interval(0.5, 0.1, 0.9), "not separated"),
+        (interval([0.5, 0.5]), Interval(0.5, 0.1, 0.9), "not separated"),
+        (interval([0.0, 0.0]), Interval(0.5, 0.1, 0.9), "not separated"),
+        (interval([-0.5, -0.5]), Interval(0.5, 0.1, 0.9), "not separated"),
+        (interval([math.nan, 0.5]), Interval(0.5, 0.1, 0.9), "not separated"),
     ],
 )
 def test_the_verdict_comes_from_the_intervals(gap, closed, verdict):
     found = judged("degradation-trained", gap, closed)
     assert found.verdict == verdict
     assert str(gap) in found.seen[0]
+
+
+def test_a_ratio_of_nothing_has_an_interval():
+    assert geometric([0.0, 0.0]).mean == pytest.approx(0.0, abs=1e-300)
 
 
 @pytest.mark.parametrize("seeds", [(), (1,), (1, 1)])
@@ -101,6 +113,32 @@ def test_too_short_a_time_says_how_long_it_takes(tmp_path):
 )
 def test_trainings_last_as_long_as_their_fullest_processor(times, at_once, seconds):
     assert lasting(times, at_once) == seconds
+
+
+def test_images_that_changed_are_other_images(tmp_path):
+    """A label, or a file of another size."""
+    for label, shade in (("a", 0), ("b", 1), ("b", 2)):
+        (tmp_path / label).mkdir(exist_ok=True)
+        Image.new("RGB", (8, 8), (shade, 0, 0)).save(tmp_path / label / f"{shade}.png")
+    known = [_fingerprint(open_source(tmp_path))]
+    known.append(_fingerprint(open_source(tmp_path)))
+    (tmp_path / "b" / "2.png").rename(tmp_path / "a" / "2.png")
+    known.append(_fingerprint(open_source(tmp_path)))
+    Image.effect_noise((64, 64), 50).save(tmp_path / "a" / "2.png")
+    known.append(_fingerprint(open_source(tmp_path)))
+    assert known[0] == known[1] and len({*known}) == 3
+
+
+def test_two_commands_do_not_train_the_same(tmp_path, monkeypatch):
+    terms = Terms(time="1s", seeds=(0, 1), folder=tmp_path)
+    arms = [Arm("one", "cifar-resnet-20-a")]
+    with pytest.raises(UsageError, match="too short"):
+        train(terms, arms, "digits")
+    (place,) = tmp_path.iterdir()
+    with (place / ".lock").open("wb") as handle:
+        assert lock(handle)
+        with pytest.raises(RunFolderError, match=f"another process trains in {re.escape(str(place))}"):
+            train(terms, arms, "digits")
 
 
 def test_images_with_a_split_keep_their_sides(tmp_path):

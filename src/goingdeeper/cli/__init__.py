@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 import click
 
+from goingdeeper.data.seeds import MOST
 from goingdeeper.errors import NO_ROOM, GoingDeeperError, end_process, unknown
 from goingdeeper.version import __version__
 
@@ -38,7 +39,7 @@ VERBS = {
     "why": ("why", "Show why these networks work, claim by claim, and what is true of it."),
 }
 
-SEED = click.IntRange(0, 2**31 - 1)
+SEED = click.IntRange(0, MOST)
 
 NO_WRITING = (
     errno.EACCES, errno.EROFS, errno.EPERM, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -71,11 +71,13 @@ def predict_command(
     from goingdeeper.nn.heap import kept_heap
     from goingdeeper.prediction.predictor import Failure, expand
 
-    paths = expand(images)
     if method is None:
+        paths = expand(images)
         found, who = _answers(run, paths, top, threshold)
     else:
-        found = _explained(run, paths, top, threshold, method, explain_class, out or Path("explained"))
+        out = out or Path("explained")
+        paths = _without_pictures(images, out.resolve())
+        found = _explained(run, paths, top, threshold, method, explain_class, out)
         who = ITSELF
     wide = max(len(path if isinstance(path, str) else path.path) for path in paths)
     answers, failed = [], []
@@ -142,6 +144,16 @@ def _answers(
     told = {key: model.opened.config.get(key, usual) for key, usual in ITSELF.items()}
     found = predict(model.opened, paths, top=top, threshold=threshold or 0.0)
     return ((answer, None) for answer in found), told | {"answered_by": model.answered_by or None}
+
+
+def _without_pictures(images: Sequence[str], out: Path) -> list[str | Held]:
+    """The images, but for those in `out` of a folder above it: the pictures of an earlier call."""
+    from goingdeeper.prediction.predictor import expand
+
+    def inside(path: str | Held) -> bool:
+        return isinstance(path, str) and Path(path).resolve().is_relative_to(out)
+
+    return [path for text in images for path in expand([text]) if inside(text) or not inside(path)]
 
 
 def _explained(

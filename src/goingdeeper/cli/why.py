@@ -69,8 +69,9 @@ def why_command(
     with the commands that show them.
     """
     from goingdeeper.why.claims import TIERS, topics
+    from goingdeeper.why.claims import topic as topic_of
     from goingdeeper.why.index import index_record
-    from goingdeeper.why.run import record, show, write, write_page
+    from goingdeeper.why.run import UNTRAINED, record, show, write, write_page
     from goingdeeper.why.text import index, listing, page
 
     width = shutil.get_terminal_size((100, 24)).columns
@@ -89,10 +90,20 @@ def why_command(
         return
     tier = tier or ("training" if time or data else "init")
     terms = _terms(tier, time, data, seeds, out)
+    tiers = TIERS[: TIERS.index(tier) + 1]
     names = [one.name for one in topics()] if topic == "all" else [topic]
+    if (time or data) and topic != "all" and "training" not in topic_of(topic).tiers:
+        raise UsageError(f"{topic} takes no training; leave --{'time' if time else 'data'} out")
     found = []
     for name in names:
-        shown = show(name, TIERS[: [*TIERS].index(tier) + 1], seed=(seeds or (0,))[0], terms=terms)
+        seed = (seeds or (0,))[0]
+        try:
+            shown = show(name, tiers, seed=seed, terms=terms)
+        except UsageError as problem:
+            if topic != "all" or terms is None:
+                raise
+            shown = show(name, UNTRAINED, seed=seed)
+            shown = replace(shown, notes=(*shown.notes, f"not trained: {problem}"))
         write(shown, out)
         found.append(shown)
         if not as_json:
@@ -115,10 +126,15 @@ def _terms(
             raise UsageError(
                 f"--{'time' if time else 'data'} is of trainings; give --tier training or no tier"
             )
+        if seeds and len(seeds) > 1:
+            raise UsageError("several seeds are of trainings; give one, or --tier training")
         return None
     from goingdeeper.cli.watch import Board, Watch
+    from goingdeeper.data.sources import open_source
     from goingdeeper.why.trials import Terms
 
+    if data:
+        open_source(data)  # so that a wrong one is refused at once, for every topic
     board = Board()
 
     class Quiet(Watch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,8 +13,8 @@ from goingdeeper.files import make_folder, write_whole
 _UNFIT = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]')
 """What some system does not take in a name, or a terminal would obey."""
 
-LONGEST = 60
-"""Characters of an image's name that its picture keeps: a name has 255 bytes, a character up to four."""
+LONGEST = 200
+"""Bytes of an image's name that its picture keeps: a name has 255, and needs some while it is written."""
 
 
 class Gallery:
@@ -34,7 +35,7 @@ class Gallery:
 
         Where two images have one name, the second becomes `cat_cam-2.png`.
         """
-        stem = _UNFIT.sub("_", Path(image).stem)[:LONGEST]
+        stem = os.fsencode(_UNFIT.sub("_", Path(image).stem))[:LONGEST].decode("utf-8", "ignore")
         name, number = f"{stem}_{kind}.png", 1
         while name.casefold() in self._taken:
             number += 1

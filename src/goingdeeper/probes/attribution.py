@@ -21,7 +21,7 @@ def grad_cam(module: nn.Module, images: Tensor, layer: str, classes: Sequence[in
     for each image; the likeliest unless given. Raises UsageError for a layer that is not there or gives no
     map, or a class that is not one.
     """
-    parts = dict(module.named_modules())
+    parts = dict(module.named_modules(remove_duplicate=False))
     if layer not in parts or not layer:
         raise unknown("layer", layer, [one for one in parts if one], "module.named_modules() lists them")
     # The gradient is asked for through the images, as all weights may be frozen.
@@ -34,7 +34,10 @@ def grad_cam(module: nn.Module, images: Tensor, layer: str, classes: Sequence[in
         logits = module(images.detach().clone().requires_grad_())
         if not made:
             raise UsageError(f"{layer} gives no map, so that nothing in the image can be pointed at")
-        (gradient,) = torch.autograd.grad(_of_classes(logits, classes).sum(), made[-1])
+        chosen = _of_classes(logits, classes).sum()
+        (gradient,) = torch.autograd.grad(chosen, made[-1], allow_unused=True)
+        if gradient is None:
+            raise UsageError(f"the logits do not depend on what {layer} gives; name another layer")
         weights = gradient.mean((2, 3), keepdim=True)
         maps = (weights * made[-1].detach()).sum(1, keepdim=True).relu()
         size = (images.shape[2], images.shape[3])
@@ -66,6 +69,8 @@ def occlusion(
         raise UsageError(f"a stride of {stride} leaves gaps between windows of {window} pixels")
     rows, columns = (_starts(size, window, stride) for size in (height, wide))
     places = [(row, column) for row in rows for column in columns]
+    if not len(images):
+        return images.new_zeros(0, height, wide)
     total, times = images.new_zeros(len(images), height, wide), images.new_zeros(height, wide)
     with untouched(module, training=False):
         logits = torch.cat([module(part) for part in torch.split(images, batch)])

@@ -40,23 +40,28 @@ def receptive_field(
 
     layer: name of a submodule; "" is the module itself. shape: of the input, (channels, height, width).
     images: of noise, as many maps of gradients are averaged. Of a layer that is called several times the last
-    call counts. The module is in evaluation mode meanwhile, and
-    stays as it was. After Luo et al. 2016, "Understanding the effective receptive field". Raises UsageError
-    for a layer that is not there or gives no map.
+    call counts. The module is in evaluation mode meanwhile, and stays as it was. After Luo et al. 2016,
+    "Understanding the effective receptive field". Raises UsageError for a layer that is not there or gives
+    no map.
     """
-    parts = dict(module.named_modules())
+    parts = dict(module.named_modules(remove_duplicate=False))
     if layer not in parts:
         raise unknown("layer", layer, [one for one in parts if one], "module.named_modules() lists them")
     weights = next(module.parameters(), torch.empty(0))
     generator = torch.Generator().manual_seed(seed)
-    noise = torch.randn(images, *shape, generator=generator).to(weights).requires_grad_()
-    with untouched(module, training=False), torch.enable_grad(), kept_map(parts[layer]) as made:
+    with (
+        untouched(module, training=False),
+        torch.inference_mode(False),
+        torch.enable_grad(),
+        kept_map(parts[layer]) as made,
+    ):
+        noise = torch.randn(images, *shape, generator=generator).to(weights).requires_grad_()
         module(noise)
         if not made:
             raise UsageError(f"{layer or 'the module'} gives no map, so that it has no receptive field")
         values = made[-1][:, :, made[-1].shape[2] // 2, made[-1].shape[3] // 2]
         signs = torch.randn(values.shape, generator=generator).to(weights)
-        (gradient,) = torch.autograd.grad((values * signs).sum(), noise)
+        (gradient,) = torch.autograd.grad((values * signs).sum(), noise, materialize_grads=True)
     found = gradient.detach().abs().mean((0, 1)).double().cpu()
     touched = found.nonzero()
     if not len(touched):

@@ -17,7 +17,12 @@ def untouched(module: nn.Module, *, training: bool | None = None) -> Iterator[No
     are not looked after: probes do not change them.
     """
     modes = [(part, part.training) for part in module.modules()]
-    buffers = [(buffer, buffer.detach().clone()) for buffer in module.buffers()]
+    buffers = [
+        (part._buffers, name, buffer, buffer.detach().clone())
+        for part in module.modules()
+        for name, buffer in part._buffers.items()
+        if buffer is not None
+    ]
     gradients = [(parameter, parameter.grad) for parameter in module.parameters()]
     random = torch.get_rng_state()
     devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()  # type: ignore[no-untyped-call]
@@ -32,8 +37,9 @@ def untouched(module: nn.Module, *, training: bool | None = None) -> Iterator[No
         for part, mode in modes:
             part.training = mode
         with torch.no_grad():
-            for buffer, before in buffers:
+            for place, name, buffer, before in buffers:
                 buffer.copy_(before)
+                place[name] = buffer  # where a pass has put another in its place
         for parameter, gradient in gradients:
             parameter.grad = gradient
         torch.set_rng_state(random)

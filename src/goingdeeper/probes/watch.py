@@ -90,22 +90,27 @@ class Watch:
         self._every = every
         self._module = module
         self._step = 0
+        self._entered = False
         self._taken: list[_Taken] = []
         self._now: _Taken | None = None
         self._handles: list[Handle] = []
 
     def __enter__(self) -> Watch:
+        self._entered = True
         self._begin()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._entered = False
         self._remove()
         self._now = None
 
     def step(self) -> None:
-        """After each of the optimiser's steps."""
+        """After each of the optimiser's steps. Raises UsageError outside of the context."""
+        if not self._entered:
+            raise UsageError("a Watch is stepped while it is entered: with Watch(net) as watch")
         if self._now is not None:
             self._finish(self._now)
         self._step += 1
@@ -139,6 +144,7 @@ class Watch:
             if not self._module.training or not isinstance(made, Tensor) or not made.is_floating_point():
                 return
             now.response[name] = made.detach().float().std()
+            now.gradient.pop(name, None)  # of an earlier pass of the same step
             if made.requires_grad:
                 # The last call is the first to be gone back through.
                 made.register_hook(lambda gradient: _keep_first(now.gradient, name, gradient))  # type: ignore[no-untyped-call]
@@ -170,8 +176,13 @@ def read_once(
 
     images: as the module takes them. loss: of what it gives, one number.
     """
-    with untouched(module, training=True), torch.enable_grad(), Watch(module, layers) as watch:
-        loss(module(images)).backward()  # type: ignore[no-untyped-call]
+    with (
+        untouched(module, training=True),
+        torch.inference_mode(False),
+        torch.enable_grad(),
+        Watch(module, layers) as watch,
+    ):
+        loss(module(images.clone())).backward()  # type: ignore[no-untyped-call]
         watch.step()
     return watch.readings()
 

@@ -87,6 +87,11 @@ def siblings(
     return found
 
 
+def side_by_side(runs: int, device: str, jobs: int | None = None) -> int:
+    """How many of so many runs are trained at a time: `jobs`, or what suits the device."""
+    return min(runs, jobs or (cpus() if choose_device(device).value == "cpu" else ON_A_GPU))
+
+
 def train_siblings(runs: Sequence[Sibling], events: Sequence[Events], jobs: int | None = None) -> None:
     """Trains them all, `jobs` at a time (as many as there are processors), and notes how each one ended.
 
@@ -96,8 +101,7 @@ def train_siblings(runs: Sequence[Sibling], events: Sequence[Events], jobs: int 
     """
     if any(run.wishes.devices > 1 for run in runs) or "WORLD_SIZE" in os.environ:
         raise UsageError("several processes share the batches of one run; give one seed and one network")
-    device = choose_device(runs[0].wishes.device).value
-    at_once = min(len(runs), jobs or (cpus() if device == "cpu" else ON_A_GPU))
+    at_once = side_by_side(len(runs), runs[0].wishes.device, jobs)
     threads = min(torch.get_num_threads(), max(1, cpus() // at_once))
     _take_finished(runs, events)
     asked = False

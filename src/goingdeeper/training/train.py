@@ -15,6 +15,7 @@ from goingdeeper.data.batches import steps_in_epoch
 from goingdeeper.data.exclude import list_record, read_exclude_list, without
 from goingdeeper.data.pictures import Survey, survey
 from goingdeeper.data.preprocessing import Preprocessing, check_input, prepare_input
+from goingdeeper.data.seeds import check_seed
 from goingdeeper.data.sources import Source, Split, open_source
 from goingdeeper.data.split import Division, divide
 from goingdeeper.errors import DataError, GateError, Interrupted, UsageError
@@ -65,8 +66,8 @@ def train(wishes: Wishes, out: Path | None = None, events: Events | None = None)
     events = events or Events()
     seeds = {"seed": wishes.seed, "init-seed": wishes.init_seed, "split-seed": wishes.split_seed}
     for name, seed in seeds.items():
-        if seed is not None and not 0 <= seed < 2**31:
-            raise UsageError(f"{name} {seed}: a whole number from 0 to {2**31 - 1} is needed")
+        if seed is not None:
+            check_seed(name, seed)
     if out is not None:
         check_out(out)
     if wishes.tensorboard:

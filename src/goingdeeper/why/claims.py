@@ -71,8 +71,8 @@ class Expected:
         return (self.low is None or value >= self.low) and (self.high is None or value <= self.high)
 
     def holds(self, found: Interval) -> bool:
-        """Whether a whole interval lies within the bounds."""
-        return self.agrees(found.low) and self.agrees(found.high)
+        """Whether a whole interval lies within the bounds, and does not touch them."""
+        return (self.low is None or found.low > self.low) and (self.high is None or found.high < self.high)
 
     def apart(self, found: Interval) -> bool:
         """Whether a whole interval lies outside of the bounds."""
@@ -165,22 +165,26 @@ def measured(id: str, *values: float | None) -> Evidence:
     return Evidence(about, seen, about.verdict, about.because)
 
 
-def judged(id: str, *values: Interval) -> Evidence:
+def judged(id: str, *values: Interval, remedy: str = "a longer --time or more seeds") -> Evidence:
     """A claim beside what came out over several seeds, an interval for each quantity that is expected.
 
     An interval that lies within the bounds shows what is expected, one that lies outside of them that it is
-    not so here; one that reaches over a bound tells nothing either way.
+    not so here; one that reaches a bound tells nothing either way, and neither does one without a width,
+    which is that of seeds that came out alike by chance. remedy: what may tell then.
     """
     about = claim(id)
     pairs = list(zip(about.expected, values, strict=True))
     seen = tuple(one.of(str(value)) for one, value in pairs)
-    other = [one.what for one, value in pairs if one.apart(value)]
-    open_ = [one.what for one, value in pairs if not one.holds(value) and not one.apart(value)]
+    alike = [one.what for one, value in pairs if value.low == value.high]
+    other = [one.what for one, value in pairs if one.apart(value) and one.what not in alike]
+    open_ = [one.what for one, value in pairs if not one.holds(value) and one.what not in (*alike, *other)]
     if other:
         return Evidence(about, seen, "not seen here", f"it came out otherwise: {'; '.join(other)}")
-    if open_:
-        why = f"the interval holds both sides: {'; '.join(open_)}. A longer --time or more seeds may tell"
-        return Evidence(about, seen, "not separated", why)
+    if open_ or alike:
+        reasons = [f"the interval holds both sides: {'; '.join(open_)}"] if open_ else []
+        reasons += [f"all came out alike, which has no interval: {'; '.join(alike)}"] if alike else []
+        told = f"{'; '.join(reasons)}. {remedy[0].upper()}{remedy[1:]} may tell"
+        return Evidence(about, seen, "not separated", told)
     return Evidence(about, seen, about.verdict, about.because)
 
 

@@ -20,7 +20,7 @@ with no_advice():
     from matplotlib.axes import Axes
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 FORMATS = ("svg", "png")
 
@@ -87,6 +87,8 @@ def _lines(figure: Figure, chart: Lines) -> None:
         if scale == "log":
             which.set_major_locator(LogLocator(subs=_subs(which.get_data_interval()), numticks=8))
             which.set_minor_locator(NullLocator())
+        elif which is axes.xaxis and all(float(x).is_integer() for one in chart.series for x in one.x):
+            which.set_major_locator(MaxNLocator(integer=True))
         which.set_major_formatter(FuncFormatter(lambda value, _: tick(value)))
     _finish(figure, axes, chart.title, chart.series)
 
@@ -109,8 +111,8 @@ def _bars(figure: Figure, chart: Bars) -> None:
         )  # fmt: skip
         for place, value, end in zip(places, one.y, one.high or one.y, strict=True):
             axes.annotate(
-                number(value), (max(value, end), place), (4, 0), textcoords="offset points", va="center",
-                fontsize=9,
+                f"{value:.3g}" if one.low else number(value), (max(value, end), place), (4, 0),
+                textcoords="offset points", va="center", fontsize=9,
             )  # fmt: skip
     axes.set_yticks(range(groups), chart.groups)
     axes.invert_yaxis()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist, fmean, pstdev, stdev
@@ -22,19 +23,27 @@ class Interval:
 
 
 def interval(values: Sequence[float]) -> Interval:
-    """Of the mean of a few values: Student's t, two-sided, 95 %. Raises ValueError for fewer than two."""
+    """Of the mean of a few values: Student's t, two-sided, 95 %. Raises ValueError for fewer than two.
+
+    Where one of them is not finite there is none: both ends are nan.
+    """
     from scipy.stats import t
 
     if len(values) < 2:
         raise ValueError("one value has no interval")
     mean = fmean(values)
+    if not math.isfinite(mean):
+        return Interval(mean, math.nan, math.nan)
     reach = float(t.ppf(0.975, len(values) - 1)) * stdev(values) / math.sqrt(len(values))
     return Interval(mean, mean - reach, mean + reach)
 
 
 def geometric(values: Sequence[float]) -> Interval:
-    """Of the geometric mean of a few positive values, such as ratios: that of their logarithms."""
-    logs = interval([math.log(value) for value in values])
+    """Of the geometric mean of a few values, such as ratios: that of their logarithms.
+
+    0 counts as the least number that there is.
+    """
+    logs = interval([math.log(max(value, sys.float_info.min)) for value in values])
     return Interval(*(math.exp(value) for value in (logs.mean, logs.low, logs.high)))
 
 

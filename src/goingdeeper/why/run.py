@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from goingdeeper.data.processors import processor
+from goingdeeper.data.seeds import check_seed
 from goingdeeper.errors import unknown
 from goingdeeper.files import make_folder, write_whole
 from goingdeeper.why.charts import Chart, told
@@ -46,6 +47,7 @@ def show(
     time that is too short for trainings to show anything.
     """
     about = topic(name)
+    check_seed("seed", seed)
     for tier in tiers:
         if tier not in TIERS:
             raise unknown("tier", tier, TIERS, f"there are {', '.join(TIERS)}")
@@ -108,7 +110,10 @@ def record(shown: Shown) -> dict[str, Any]:
 
 
 def write(shown: Shown, folder: Path) -> list[Path]:
-    """The figures as SVG and PNG, and the record as JSON, in a folder that is made if need be."""
+    """The figures as SVG and PNG, and the record as JSON, in a folder that is made if need be.
+
+    The record is `TOPIC.json`, or `TOPIC-training.json` where trainings are in it.
+    """
     from goingdeeper.why.figures import FORMATS, drawn
 
     make_folder(folder)
@@ -117,7 +122,9 @@ def write(shown: Shown, folder: Path) -> list[Path]:
         for form in FORMATS:
             written.append(folder / f"{chart.name}.{form}")
             write_whole(written[-1], drawn(chart, form))
-    written.append(folder / f"{shown.topic.name}.json")
+    trained = any(one.claim.tier == "training" for one in shown.evidence)
+    # Of a name of its own, so that the next look at the topic, in a second, does not take its place.
+    written.append(folder / f"{shown.topic.name}{'-training' if trained else ''}.json")
     document = json.dumps({"schema": 1, **record(shown)}, indent=2, ensure_ascii=False)
     write_whole(written[-1], f"{document}\n".encode())
     return written

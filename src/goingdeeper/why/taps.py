@@ -21,10 +21,14 @@ BATCH = 32
 
 
 def images_of(run: RunFolder, learned: bool, most: int) -> list[Held]:
-    """So many images of a run's source, of each class as many: those that it learned from, or others."""
+    """So many images of a run's source, of each class as many: those that it learned from, or held out.
+
+    The run has read them all.
+    """
     source = open_source(run.run()["data"]["location"])
     sides = sides_of(run, source)
-    items = [item for item in source.items if (sides.get(item.path) == "train") == learned]
+    wanted = ("train",) if learned else ("val", "test")
+    items = [item for item in source.items if sides.get(item.path) in wanted]
     return [Held(item.path, partial(source.read, item.path), item.label) for item in turns(items, most, 0)]
 
 

@@ -18,17 +18,18 @@ from typing import Any
 
 from goingdeeper.data.exclude import exclude_list
 from goingdeeper.data.processors import cpus
-from goingdeeper.data.sources import Source, open_source
+from goingdeeper.data.seeds import check_seed
+from goingdeeper.data.sources import Source, base_of, open_source
 from goingdeeper.data.split import VAL_SHARE, turns
-from goingdeeper.errors import Interrupted, UsageError
-from goingdeeper.files import make_folder, write_whole
+from goingdeeper.errors import Interrupted, RunFolderError, UsageError
+from goingdeeper.files import lock, make_folder, write_whole
 from goingdeeper.layers import Network
 from goingdeeper.notation import to_data
 from goingdeeper.runs.folder import RunFolder
 from goingdeeper.training.budget import seconds
 from goingdeeper.training.events import Events
 from goingdeeper.training.plan import Wishes
-from goingdeeper.training.several import Sibling, raise_problems, train_siblings
+from goingdeeper.training.several import Sibling, raise_problems, side_by_side, train_siblings
 from goingdeeper.version import __version__
 from goingdeeper.why.charts import Series, spread
 from goingdeeper.why.intervals import Interval, interval
@@ -72,6 +73,8 @@ class Terms:
 
     def __post_init__(self) -> None:
         seconds(self.time)
+        for seed in self.seeds:
+            check_seed("seed", seed)
         if len(self.seeds) < 2 or len(set(self.seeds)) < len(self.seeds):
             raise UsageError("trainings need two or more different seeds: one alone has no interval")
 
@@ -128,23 +131,34 @@ def train(terms: Terms, arms: Sequence[Arm], data: str) -> Trained:
 
     All see the same images for the same epochs. Where fewer than `EPOCHS` epochs of all images would fit,
     images are left out, of each class as many. What is trained already is taken as it is, and what was
-    interrupted goes on. Raises UsageError where the time is too short for anything to be seen.
+    interrupted goes on. Raises UsageError where the time is too short for anything to be seen, and
+    RunFolderError where another process trains the same.
     """
     begun = time.perf_counter()
     source = open_source(terms.data or data)
     asked = _asked(terms, arms, source)
     digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
-    place = terms.folder / digest[:10]
+    place = terms.folder.resolve() / digest[:10]
     make_folder(place)
+    with (place / ".lock").open("wb") as handle:
+        if not lock(handle):
+            raise RunFolderError(f"another process trains in {place}; wait for it, or give another -o")
+        return _trained(terms, arms, source, place, asked, begun)
+
+
+def _trained(
+    terms: Terms, arms: Sequence[Arm], source: Source, place: Path, asked: dict[str, Any], begun: float
+) -> Trained:
+    """The same in a folder that is this process's own. begun: when the time began."""
     wishes = {arm.name: _wishes(arm, source, place) for arm in arms}
     events = terms.events("")
     plan = place / "plan.json"
     if not plan.is_file():
         events.note(f"trying some steps of each network, to see what fits into {terms.time}")
-        at_once = min(cpus(), len(arms) * len(terms.seeds))
+        at_once = side_by_side(len(arms) * len(terms.seeds), wishes[arms[0].name].device)
         paces = _paces(list(wishes.values()), at_once, source, place)
         left = seconds(terms.time) - (time.perf_counter() - begun)
-        images, epochs = _fitting(terms, source, paces, left)
+        images, epochs = _fitting(terms, source, paces, at_once, left)
         write_whole(place / "left-out.txt", _left_out(source, images))
         found = {"asked": asked, "images": images, "epochs": epochs, "paces": paces}
         write_whole(plan, json.dumps(found, indent=2) + "\n")
@@ -191,11 +205,25 @@ def _asked(terms: Terms, arms: Sequence[Arm], source: Source) -> dict[str, Any]:
     return {
         "version": __version__,
         "data": source.location,
-        "items": len(source.items),
+        "images": _fingerprint(source),
+        "folder": str(terms.folder.resolve()),
         "time": terms.time,
         "seeds": terms.seeds,
         "arms": [asdict(replace(arm, network=_description(arm.network))) for arm in arms],
     }
+
+
+def _fingerprint(source: Source) -> str:
+    """A hash of every image's path, label, split and, where it is a file, size."""
+    base = base_of(source.location)
+    digest = hashlib.sha256()
+    for item in sorted(source.items, key=lambda item: item.path):
+        try:
+            size = (base / item.path).stat().st_size
+        except OSError:  # one that is inside of a file, or drawn
+            size = 0
+        digest.update(f"{item.path}\0{item.label}\0{item.split}\0{size}\n".encode(errors="surrogateescape"))
+    return digest.hexdigest()
 
 
 def _description(network: str | Network) -> Any:
@@ -240,13 +268,14 @@ def _pace(wishes: Wishes, threads: int) -> float:
     return taken / images
 
 
-def _fitting(terms: Terms, source: Source, paces: Sequence[float], left: float) -> tuple[int, int]:
+def _fitting(
+    terms: Terms, source: Source, paces: Sequence[float], at_once: int, left: float
+) -> tuple[int, int]:
     """Training images and epochs that fit into the seconds left. Raises UsageError where too few do."""
     learned = sum(item.split == "train" for item in source.items)
     whole = learned or round((1 - VAL_SHARE) * len(source.items))
     least = min(whole, LEAST * len(source.classes))
     runs = len(paces) * len(terms.seeds)
-    at_once = min(cpus(), runs)
     begin = lasting([BEGIN] * runs, at_once)
     each = lasting([*paces] * len(terms.seeds), at_once)
     passes = (SHARE * left - begin) / each

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from goingdeeper.catalogue.resnet import cifar_resnet
 from goingdeeper.edits import rename, without_shortcuts
-from goingdeeper.why.charts import Lines, Series
+from goingdeeper.why.charts import Lines, Series, spread
 from goingdeeper.why.claims import judged
-from goingdeeper.why.intervals import Interval, interval
+from goingdeeper.why.intervals import interval
 from goingdeeper.why.part import Part
 
 if TYPE_CHECKING:
@@ -56,11 +56,14 @@ def shallowest_least(losses: Sequence[Sequence[float]]) -> list[float]:
 
 
 def agreement(losses: Sequence[Sequence[float]], errors: Sequence[Sequence[float]]) -> list[float]:
-    """Spearman's rank correlation of the two over the networks, of each seed."""
+    """Spearman's rank correlation of the two over the networks, of each seed; 0 where one has no ranks."""
     from scipy.stats import spearmanr
 
-    pairs = zip(zip(*losses, strict=True), zip(*errors, strict=True), strict=True)
-    return [float(spearmanr(loss, error).statistic) for loss, error in pairs]
+    pairs = list(zip(zip(*losses, strict=True), zip(*errors, strict=True), strict=True))
+    return [
+        float(spearmanr(loss, error).statistic) if len({*loss}) > 1 < len({*error}) else 0.0
+        for loss, error in pairs
+    ]
 
 
 def _each(found: Trained, column: str) -> list[list[float]]:
@@ -89,11 +92,5 @@ def _charts(found: Trained) -> list[Lines]:
 
 def _against_depth(kind: str, values: Sequence[Sequence[float]]) -> Series:
     """The mean at each depth with its interval, and where the least is."""
-    spread: list[Interval] = [interval(own) for own in values]
-    return Series(
-        f"{kind}, least at {interval(shallowest_least(values))} layers",
-        tuple(map(float, DEPTHS)),
-        tuple(one.mean for one in spread),
-        tuple(one.low for one in spread),
-        tuple(one.high for one in spread),
-    )
+    label = f"{kind}, least at {interval(shallowest_least(values))} layers"
+    return spread(label, [interval(own) for own in values], DEPTHS, least=0)

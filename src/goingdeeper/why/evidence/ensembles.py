@@ -20,6 +20,7 @@ Join: TypeAlias = Literal["mean", "maximum"]
 
 TOGETHER = 3
 """Networks that are averaged at the most."""
+REMEDY = "more images to judge by"
 
 
 def arithmetic() -> Part:
@@ -54,9 +55,9 @@ def training(terms: Terms) -> Part:
     most = [wrong(likely, labels, size, "maximum") for size in sizes]
     gains = [before - after for before, after in pairwise(mean)]
     evidence = (
-        judged("ensembles-measured", *(over_images((-gain).tolist()) for gain in gains)),
-        judged("ensembles-diminishing", over_images((gains[0] - gains[1]).tolist())),
-        judged("ensembles-maximum", over_images((most[-1] - mean[-1]).tolist())),
+        judged("ensembles-measured", *(over_images((-gain).tolist()) for gain in gains), remedy=REMEDY),
+        judged("ensembles-diminishing", over_images((gains[0] - gains[1]).tolist()), remedy=REMEDY),
+        judged("ensembles-maximum", over_images((most[-1] - mean[-1]).tolist()), remedy=REMEDY),
     )
     charts = (
         Lines(

@@ -96,6 +96,7 @@ def training(terms: Terms) -> Part:
         geometric(times(("plain", middle), ("residual", middle))),
         geometric(times(("plain", most), ("residual", most))),
         geometric(times(("plain", most), ("plain", least))),
+        remedy="more seeds",
     )
     chart = Lines(
         "identity-trained",

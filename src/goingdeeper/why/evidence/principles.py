@@ -24,7 +24,7 @@ from goingdeeper.layers import (
     Network,
 )
 from goingdeeper.trace import trace
-from goingdeeper.why.charts import Bars, heights
+from goingdeeper.why.charts import Bars, heights, spread
 from goingdeeper.why.claims import judged, measured
 from goingdeeper.why.intervals import Interval, interval
 from goingdeeper.why.part import Part
@@ -140,5 +140,4 @@ def reduced(by: int) -> Network:
 
 
 def _spread(name: str, title: str, value: str, groups: Iterable[str], found: list[Interval]) -> Bars:
-    bars = heights("", (one.mean for one in found), (one.low for one in found), (one.high for one in found))
-    return Bars(name, title, value, tuple(groups), (bars,))
+    return Bars(name, title, value, tuple(groups), (spread("", found),))

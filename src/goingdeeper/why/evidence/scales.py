@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from goingdeeper.data.sources.shapes import SIZES, size_of
 from goingdeeper.errors import UsageError
-from goingdeeper.why.charts import Lines, Series
+from goingdeeper.why.charts import Lines, Series, spread
 from goingdeeper.why.claims import judged
 from goingdeeper.why.intervals import interval
 from goingdeeper.why.kernels import kernels
@@ -83,14 +83,8 @@ def _chart(found: Trained, errors: Callable[[str, Sizes], Sequence[float]]) -> L
     steps = list(pairwise(EDGES))
 
     def line(name: str) -> Series:
-        spread = [interval(errors(name, sizes)) for sizes in steps]
-        return Series(
-            name,
-            tuple(math.sqrt(low * high) for low, high in steps),
-            tuple(one.mean for one in spread),
-            tuple(one.low for one in spread),
-            tuple(one.high for one in spread),
-        )
+        by_size = [interval(errors(name, sizes)) for sizes in steps]
+        return spread(name, by_size, (math.sqrt(low * high) for low, high in steps), least=0, most=100)
 
     return Lines(
         "scales",

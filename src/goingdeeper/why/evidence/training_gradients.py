@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from goingdeeper.errors import DataError
 from goingdeeper.layers import CLASSES, XAVIER, Conv, Linear, Network, Sigmoid
 from goingdeeper.notation import from_data
 from goingdeeper.trace import trace
@@ -85,7 +87,7 @@ def training(terms: Terms) -> Part:
     found = train(terms, arms(), DATA)
     published = {name: [recorded(run) for run in runs] for name, runs in found.runs.items()}
     evidence = (
-        judged("training-gradients", *(_over(small[kind]) for kind in JUDGED)),
+        judged("training-gradients", *(_over(small[kind]) for kind in JUDGED), remedy="more seeds"),
         judged("training-gradients-published", _over(published["plain 56"]), _over(published["residual 56"])),
     )
     steps, epochs = range(1, STEPS + 1, EVERY), range(1, found.epochs + 1)
@@ -176,11 +178,15 @@ def _images(location: str) -> tuple[Tensor, Tensor, str]:
     from goingdeeper.data.split import turns
 
     source = open_source(location)
-    items = turns(source.items, IMAGES, 0)
-    squares = np.stack([centre(fit(source.read(item.path), SIDE), SIDE) for item in items])
-    pixels = torch.from_numpy(squares).permute(0, 3, 1, 2).double()
-    labels = torch.tensor([source.classes.index(item.label) for item in items])
-    return (pixels - pixels.mean()) / pixels.std(), labels, source.name
+    squares, labels = [], []
+    for item in turns(source.items, IMAGES, 0):
+        with suppress(DataError):  # as in a training, one that cannot be read is left out
+            squares.append(centre(fit(source.read(item.path), SIDE), SIDE))
+            labels.append(source.classes.index(item.label))
+    if not squares:
+        raise DataError(f"no image of {location} can be read")
+    pixels = torch.from_numpy(np.stack(squares)).permute(0, 3, 1, 2).double()
+    return (pixels - pixels.mean()) / pixels.std(), torch.tensor(labels), source.name
 
 
 def _over(runs: Sequence[list[float]]) -> Interval:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import itertools
+import json
 import re
 import shlex
 from pathlib import Path
@@ -17,6 +18,7 @@ from goingdeeper.evaluation.compare import compare
 from goingdeeper.layers import CONTAINERS, LEAVES, Activation, BatchNorm
 from goingdeeper.recipes import recipe
 from goingdeeper.recipes.settings import change
+from goingdeeper.why.claims import topics
 
 ROOT = Path(__file__).parent.parent
 
@@ -49,6 +51,11 @@ def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#]+)", text):
         if "://" not in target:
             assert ((ROOT / page).parent / target).exists(), f"{page} links to {target}"
+
+
+def test_what_trainings_showed_is_of_claims_that_take_training():
+    known = json.loads((ROOT / "tools/trained.json").read_text("utf-8"))
+    assert known.keys() <= {one.id for topic in topics() for one in topic.claims if one.tier == "training"}
 
 
 def test_readme_names_every_room():

@@ -1,6 +1,6 @@
 """docs/why.md: the claims with their verdicts, the slides, and the commands that show them.
 
-`python tools/why_page.py why/TOPIC-training.json ...` takes what trainings showed into `trained.json`, for the page.
+`python tools/why_page.py why/TOPIC-training.json ...` takes what trainings showed into `trained.json`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ the table below says of it. Figures (SVG and PNG) and a JSON record, `TOPIC.json
 `TOPIC-training.json`, go into the folder `why`, or that of `-o`.
 
 Evidence comes in tiers: `arithmetic` on descriptions, which is instant; `init`, networks as they
-are before training, in seconds; and `training`, in minutes. For that, networks that differ in one
+are before training, in seconds to a minute; and `training`, in minutes. For that, networks that differ in one
 thing are trained alike with several seeds, on as many images and for as many epochs as fit into
 `--time` (of a topic; what fits is measured first), on images that come with the package unless
 `--data` names others. What is compared has an interval of 95 % over the seeds, paired by seed, and
@@ -54,7 +54,7 @@ with why.Watch(net, every=100) as watch:      # any torch.nn.Module; every 100th
     for images, labels in batches:
         ...                                   # forward, backward, optimiser.step()
         watch.step()
-watch.readings()                              # response, gradient, weights, update: by step and layer
+watch.readings()                              # by step and layer
 
 why.receptive_field(net, "4a", (3, 224, 224)).side   # what the gradient reaches, in pixels
 why.grad_cam(net, images, "5b")                      # (N, height, width): what speaks for the likeliest class
@@ -67,6 +67,9 @@ if __name__ == "__main__":                    # trainings run in processes of th
     why.show("degradation", ("training",), terms=why.Terms(time="20m", seeds=(0, 1, 2)))
 ```
 
+A reading has the layer's `response`, the standard deviation of what it gives; `gradient`, the norm of the
+loss's gradient by that; `weight_gradient`, that of its own parameters; and `update`, how far the optimiser
+moved its weights, relative to their length: nan where there is none, as of a frozen layer's gradients.
 The probes leave the network, its gradients and torch's random state as they were, bit by bit.
 Training steps of ResNet-20 take 1.004 times as long (0.981 to 1.031) where every 100th is read, 1.25 times
 (1.18 to 1.29) where each is (`benchmarks/probes.py --rounds 8`, two cores of an AMD EPYC, torch 2.13.0).

@@ -65,7 +65,8 @@ def test_only_the_tiers_that_were_asked_for(deeper):
     assert [one["id"] for one in document["not_shown"]] == [
         "auxiliary-gradient", "auxiliary-training", "auxiliary-final",
     ]  # fmt: skip
-    assert "NOT SHOWN: --tier init" in deeper("why", "auxiliary", "--tier", "arithmetic").out
+    said = deeper("why", "auxiliary", "--tier", "arithmetic").out
+    assert "NOT SHOWN: `deeper why auxiliary --tier init` measures it" in said
 
 
 @pytest.mark.parametrize("width", [30, 40, 60, 100])

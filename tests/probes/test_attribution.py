@@ -114,6 +114,10 @@ def test_bad_input_is_refused(net, images):
         occlusion(net, images, window=13, stride=1)
     with pytest.raises(UsageError, match="leaves gaps"):
         occlusion(net, images, window=3, stride=4)
+    with pytest.raises(UsageError, match="3 dimensions"):
+        grad_cam(net, images[0], "2")
+    with pytest.raises(UsageError, match="Conv2d gives no logits"):
+        occlusion(nn.Conv2d(3, 4, 3), images.expand(-1, 3, -1, -1), window=3, stride=3)
     assert occlusion(net, images[:0], window=3, stride=3).shape == (0, 12, 12)
 
 

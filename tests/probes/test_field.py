@@ -82,3 +82,5 @@ def test_what_has_no_field_is_refused():
         receptive_field(net, "1", (1, 5, 5))
     with pytest.raises(UsageError, match="unknown layer 'conv'"):
         receptive_field(net, "conv", (1, 5, 5))
+    with pytest.raises(UsageError, match="shape of 4 numbers"):
+        receptive_field(net, "0", (1, 1, 5, 5))

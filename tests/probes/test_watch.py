@@ -78,10 +78,10 @@ def test_readings_are_what_autograd_says():
         assert readings[name].response == pytest.approx(float(value.detach().std()), rel=1e-5)
         assert readings[name].gradient == pytest.approx(float(value.grad.norm()), rel=1e-5)
     own = math.sqrt(sum(float(one.square().sum()) for one in gradients))
-    assert readings["5"].weights == pytest.approx(own, rel=1e-5)
+    assert readings["5"].weight_gradient == pytest.approx(own, rel=1e-5)
     step = float((linear.weight.detach() - before).norm() / before.norm())
     assert readings["5"].update == pytest.approx(step, rel=1e-5)
-    assert math.isnan(readings["1"].weights) and math.isnan(readings["1"].update)
+    assert math.isnan(readings["1"].weight_gradient) and math.isnan(readings["1"].update)
 
 
 def test_one_pass_leaves_everything_as_it_was():
@@ -117,7 +117,7 @@ def test_several_backward_passes_add_up():
             F.cross_entropy(net(images[part]), labels[part]).backward()
         expected = math.sqrt(sum(float(one.grad.square().sum()) for one in net[5].parameters()))
         watch.step()
-    assert watch.readings()[0].weights == pytest.approx(expected, rel=1e-6)
+    assert watch.readings()[0].weight_gradient == pytest.approx(expected, rel=1e-6)
 
 
 def test_of_several_passes_of_a_step_the_last_one_is_read():
@@ -196,6 +196,18 @@ def test_frozen_parts_are_read_too():
         net(torch.randn(8, 3, 8, 8)).sum().backward()
         watch.step()
     assert readings[0].response > 0 and watch.readings()[0].response > 0
+
+
+def test_training_in_evaluation_mode_is_read_and_evaluation_is_not():
+    net, images = small().eval(), torch.randn(8, 3, 8, 8)
+    with Watch(net, ["5"]) as watch:
+        net(images).sum().backward()
+        with torch.no_grad():
+            net(100 * images)
+        watch.step()
+    (reading,) = watch.readings()
+    assert reading.response == pytest.approx(float(net(images).detach().std()), rel=1e-5)
+    assert reading.gradient == pytest.approx(40**0.5, rel=1e-5)
 
 
 def test_what_fails_within_is_put_back_too():

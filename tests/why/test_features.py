@@ -128,7 +128,7 @@ def test_filters_are_drawn_about_grey(untrained):
     with torch.no_grad():
         weights.zero_()
         weights[:, 0, 2, 3], weights[:, 1, 4, 5] = 0.5, -0.25
-    (caption, images), second = patches.filters(model, "conv1", "before")
+    (caption, images), second = patches.filters(weights, "before")
     assert caption == "before, filters 1 to 16" and second[0] == "before, filters 17 to 32"
     assert images[0][2][3] == [255, 128, 128] and images[0][4][5] == [128, 64, 128]
     assert images[0][0][0] == [128, 128, 128]
@@ -143,5 +143,5 @@ def test_the_topic_is_shown_from_its_runs(untrained, monkeypatch):
     assert [one.claim.id for one in part.evidence] == ["features", "features-untrained"]
     probe, filters, strongest = part.charts
     assert [len(series.y) for series in probe.series] == [7, 7]
-    assert [len(images) for _, images in filters.rows] == [16] * 4
+    assert [len(images) for _, images in filters.rows] == [16] * 6
     assert [len(images) for _, images in strongest.rows] == [8] * 8

@@ -43,12 +43,16 @@ def test_each_kind_takes_its_better_rate_and_seeds_are_paired(monkeypatch):
     assert found.verdict == "right"
     assert [text.split()[0] for text in found.seen] == ["3", "3", "8"]
     ends = {series.label: series.y[-1] for series in part.charts[0].series}
-    assert ends["plain, 4 layers"] == pytest.approx(3 * 4 * 2**1.5)
-    assert ends["residual, 16 layers"] == pytest.approx(16 * 2**1.5)
+    assert ends["plain, 4 layers"] == pytest.approx(3 * 4 * 2**1.5, rel=1e-2)
+    assert ends["residual, 16 layers"] == pytest.approx(16 * 2**1.5, rel=1e-2)
 
 
 def _loss(network, last, rate, seed):
-    """Layers times two to the power of the seed, thrice that of plain ones, and more at the worse rate."""
+    """Layers times two to the power of the seed, thrice that of plain ones, and more at the worse rate.
+
+    Seeds differ a little besides, as they do.
+    """
     kinds = [type(step.layer).__name__ for step in trace(network)]
     times, better = (1, 0.03) if "Residual" in kinds else (3, 0.01)
-    return kinds.count("Conv") * 2**seed * times * (1 if rate == better else 5)
+    layers, own = kinds.count("Conv"), 2**seed
+    return layers * own * times * (1 + times * layers * seed / 1e6) * (1 if rate == better else 5)

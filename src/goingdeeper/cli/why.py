@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +13,9 @@ import click
 
 from goingdeeper.cli import show_json
 from goingdeeper.cli.train import Several
+from goingdeeper.data.seeds import check_seed
 from goingdeeper.errors import UsageError
+from goingdeeper.files import make_folder
 
 if TYPE_CHECKING:
     from goingdeeper.why.claims import Tier
@@ -91,9 +95,12 @@ def why_command(
     tier = tier or ("training" if time or data else "init")
     terms = _terms(tier, time, data, seeds, out)
     tiers = TIERS[: TIERS.index(tier) + 1]
-    names = [one.name for one in topics()] if topic == "all" else [topic]
-    if (time or data) and topic != "all" and "training" not in topic_of(topic).tiers:
+    names = [one.name for one in topics()] if topic == "all" else [topic_of(topic).name]
+    if topic != "all" and (time or data) and "training" not in topic_of(topic).tiers:
         raise UsageError(f"{topic} takes no training; leave --{'time' if time else 'data'} out")
+    make_folder(out)
+    if not os.access(out, os.W_OK):  # which is told before the work, not after it
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(out))
     found = []
     for name in names:
         seed = (seeds or (0,))[0]
@@ -114,13 +121,16 @@ def why_command(
     if topic == "all":
         click.echo(f"the whole story: {write_page(found, out)}", err=True)
     else:
-        click.echo(f"figures and record: {out / topic}*", err=True)
+        kind = "figures and record" if found[0].charts else "record"
+        click.echo(f"{kind}: {out / topic}*", err=True)
 
 
 def _terms(
     tier: Tier, time: str | None, data: str | None, seeds: tuple[int, ...] | None, out: Path
 ) -> Terms | None:
-    """Those of trainings, where there are any."""
+    """Those of trainings, where there are any. Raises UsageError where an option has no sense."""
+    for seed in seeds or ():
+        check_seed("seed", seed)
     if tier != "training":
         if time or data:
             raise UsageError(

@@ -21,6 +21,7 @@ def grad_cam(module: nn.Module, images: Tensor, layer: str, classes: Sequence[in
     for each image; the likeliest unless given. Raises UsageError for a layer that is not there or gives no
     map, or a class that is not one.
     """
+    _check(images)
     parts = dict(module.named_modules(remove_duplicate=False))
     if layer not in parts or not layer:
         raise unknown("layer", layer, [one for one in parts if one], "module.named_modules() lists them")
@@ -31,7 +32,7 @@ def grad_cam(module: nn.Module, images: Tensor, layer: str, classes: Sequence[in
         torch.enable_grad(),
         kept_map(parts[layer]) as made,
     ):
-        logits = module(images.detach().clone().requires_grad_())
+        logits = _logits(module, images.detach().clone().requires_grad_())
         if not made:
             raise UsageError(f"{layer} gives no map, so that nothing in the image can be pointed at")
         chosen = _of_classes(logits, classes).sum()
@@ -62,6 +63,7 @@ def occlusion(
     classes: as `grad_cam`. batch: images a pass. Raises UsageError for a window larger than the images, or a
     stride that leaves gaps.
     """
+    _check(images)
     height, wide = images.shape[2:]
     if not 1 <= window <= min(height, wide):
         raise UsageError(f"a window of {window} pixels for images of {wide}x{height}")
@@ -73,7 +75,7 @@ def occlusion(
         return images.new_zeros(0, height, wide)
     total, times = images.new_zeros(len(images), height, wide), images.new_zeros(height, wide)
     with untouched(module, training=False):
-        logits = torch.cat([module(part) for part in torch.split(images, batch)])
+        logits = torch.cat([_logits(module, part) for part in torch.split(images, batch)])
         chosen = _classes(logits, classes)
         before = logits.gather(1, chosen[:, None])[:, 0]
         for some in _parts(places, max(1, batch // len(images))):
@@ -87,6 +89,19 @@ def occlusion(
                 total[:, row : row + window, column : column + window] += fall[:, None, None]
                 times[row : row + window, column : column + window] += 1
     return total / times
+
+
+def _check(images: Tensor) -> None:
+    if images.ndim != 4:
+        raise UsageError(f"images of {images.ndim} dimensions; give (N, channels, height, width)")
+
+
+def _logits(module: nn.Module, images: Tensor) -> Tensor:
+    """Raises UsageError where the module gives anything else than (N, classes)."""
+    logits = module(images)
+    if not isinstance(logits, Tensor) or logits.ndim != 2:
+        raise UsageError(f"{type(module).__name__} gives no logits, (N, classes); wrap it so that it does")
+    return logits
 
 
 def _parts(places: list[tuple[int, int]], size: int) -> Iterator[list[tuple[int, int]]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,7 @@ class MeasuredField:
     side: of the smallest square outside of which it is 0, in pixels, at most the input's.
     """
 
-    gradient: Tensor
+    gradient: Tensor = field(repr=False)
     side: int
 
     def holding(self, share: float) -> int:
@@ -45,6 +45,8 @@ def receptive_field(
     no map.
     """
     parts = dict(module.named_modules(remove_duplicate=False))
+    if len(shape) != 3:
+        raise UsageError(f"a shape of {len(shape)} numbers; give (channels, height, width)")
     if layer not in parts:
         raise unknown("layer", layer, [one for one in parts if one], "module.named_modules() lists them")
     weights = next(module.parameters(), torch.empty(0))

@@ -20,19 +20,19 @@ Value: TypeAlias = Callable[[], float]
 
 @dataclass(frozen=True)
 class Reading:
-    """One layer at one step; nan where there was no such pass.
+    """One layer at one step; nan where there is no such thing, as of a frozen layer's gradients.
 
     response: standard deviation of what the layer gives. gradient: L2 norm of the loss's gradient by that;
-    of a layer that is called several times in a step, both are of the last call. weights: L2 norm of the
-    gradient that the layer's own parameters have at the end of the step. update: how far the optimiser moved
-    the weights, relative to their length. Losses that are scaled, as for float16, scale gradients.
+    of a layer that is called several times in a step, both are of the last call. weight_gradient: L2 norm of
+    the gradient that the layer's own parameters have at the end of the step. update: how far the optimiser
+    moved the weights, relative to their length. Losses that are scaled, as for float16, scale gradients.
     """
 
     step: int
     layer: str
     response: float = math.nan
     gradient: float = math.nan
-    weights: float = math.nan
+    weight_gradient: float = math.nan
     update: float = math.nan
 
 
@@ -58,6 +58,8 @@ class _Taken:
 
 class Watch:
     """Reads layers of a module every so many of its training passes, while it is entered as a context.
+
+    Those are passes in training mode, or that keep what gradients need; others are left alone.
 
         with Watch(net, every=100) as watch:
             for images, labels in batches:
@@ -141,7 +143,9 @@ class Watch:
 
     def _listener(self, name: str, now: _Taken) -> Callable[..., None]:
         def heard(module: nn.Module, given: Any, made: Any) -> None:
-            if not self._module.training or not isinstance(made, Tensor) or not made.is_floating_point():
+            if not (self._module.training or torch.is_grad_enabled()):
+                return
+            if not isinstance(made, Tensor) or not made.is_floating_point():
                 return
             now.response[name] = made.detach().float().std()
             now.gradient.pop(name, None)  # of an earlier pass of the same step

@@ -158,7 +158,7 @@ def measured(id: str, *values: float | None) -> Evidence:
     """
     about = claim(id)
     pairs = list(zip(about.expected, values, strict=True))
-    seen = tuple("as printed" if value is None else one.seen(value) for one, value in pairs)
+    seen = tuple(f"{one.shown}, as printed" if value is None else one.seen(value) for one, value in pairs)
     other = [one.what for one, value in pairs if value is not None and not one.agrees(value)]
     if other:
         return Evidence(about, seen, "not seen here", f"another value came out: {'; '.join(other)}")

@@ -140,11 +140,12 @@ def _pictures(figure: Figure, chart: Pictures) -> None:
     columns = max(len(images) for _, images in chart.rows)
     figure.set_size_inches(WIDTH, 0.5 + len(chart.rows) * (0.25 + WIDTH / columns))
     figure.suptitle(chart.title, x=0.01, ha="left", fontsize=11, fontweight="semibold")
-    for axes in (grid := figure.subplots(len(chart.rows), columns, squeeze=False)).flat:
-        axes.axis("off")
-    for row, (caption, images) in zip(grid, chart.rows, strict=True):
-        row[0].set_title(caption, fontsize=9.5, fontweight="normal")
-        for axes, image in zip(row, images, strict=False):
+    rows = figure.subfigures(len(chart.rows), squeeze=False)[:, 0]
+    for row, (caption, images) in zip(rows, chart.rows, strict=True):
+        row.suptitle(caption, x=0.01, ha="left", fontsize=9.5)  # which takes no column's width
+        for axes in (places := row.subplots(1, columns, squeeze=False)[0]):
+            axes.axis("off")
+        for axes, image in zip(places, images, strict=False):
             axes.imshow(np.array(image, np.uint8), interpolation="nearest")
 
 

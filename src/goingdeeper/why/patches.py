@@ -24,10 +24,10 @@ LARGEST, GREY = 32, 128
 Row = tuple[str, tuple[list[list[list[int]]], ...]]
 
 
-def filters(model: Model, layer: str, caption: str) -> list[Row]:
-    """The weights of a layer that sees the image, each filter's largest at 0 or 255, grey being 0."""
-    weights = model.net.get_parameter(f"{layer}.conv.weight").detach().permute(0, 2, 3, 1)
-    weights = weights / weights.abs().amax((1, 2, 3), keepdim=True)
+def filters(weights: Tensor, caption: str) -> list[Row]:
+    """Of a layer that sees the image, (filters, 3, k, k): each one's largest at 0 or 255, grey being 0."""
+    weights = weights.detach().permute(0, 2, 3, 1)
+    weights = weights / weights.abs().amax((1, 2, 3), keepdim=True).clamp(min=1e-12)
     images = (GREY + (255 - GREY) * weights).round().int().tolist()
     return [
         (

@@ -38,15 +38,16 @@ class Shown:
 
 
 def show(
-    name: str, tiers: Collection[Tier] = UNTRAINED, *, seed: int = 0, terms: Terms | None = None
+    name: str, tiers: Tier | Collection[Tier] = UNTRAINED, *, seed: int = 0, terms: Terms | None = None
 ) -> Shown:
     """Computes and measures what there is on a topic.
 
-    tiers: of `TIERS`. seed: of random weights and inputs. terms: of trainings, for that tier; a script needs
-    the guard `if __name__ == "__main__":` for it. Raises UsageError for an unknown topic or tier, and for a
-    time that is too short for trainings to show anything.
+    tiers: one of `TIERS`, or several. seed: of random weights and inputs. terms: of trainings, for that tier;
+    a script needs the guard `if __name__ == "__main__":` for it. Raises UsageError for an unknown topic or
+    tier, and for a time that is too short for trainings to show anything.
     """
     about = topic(name)
+    tiers = (tiers,) if isinstance(tiers, str) else tiers
     check_seed("seed", seed)
     for tier in tiers:
         if tier not in TIERS:

@@ -65,7 +65,8 @@ def _evidence(one: Evidence, width: int) -> list[str]:
 
 
 def _left(claim: Claim, width: int) -> list[str]:
-    remedy = f"--tier {claim.tier} measures it"
+    remedy = f"`deeper why {claim.topic} --tier {claim.tier}` measures it"
+    remedy += ", in 10 minutes or what --time says" * (claim.tier == "training")
     return [
         *textwrap.wrap(f"“{claim.said}” ({claim.source})", width),
         *textwrap.wrap(f"NOT SHOWN: {remedy}", width),

@@ -26,7 +26,7 @@ def training(terms: Terms) -> Part:
     from goingdeeper.why.trials import Arm, train
 
     arms = [Arm(WITHOUT, undropped(), settings=SETTINGS), Arm(WITH, narrow(), settings=SETTINGS)]
-    found = train(terms, arms, "digits")
+    found = train(terms, arms, "shapes")
     charts = tuple(
         Lines(
             f"dropout-{name}",

@@ -69,6 +69,7 @@ def training(terms: Terms) -> Part:
         judged("features-untrained", interval(untrained)),
     )
     model = load_model(runs[0].path)
+    first, last = (one.net.get_parameter("conv1.conv.weight") for one in (untaught(model, runs[0]), model))
     charts = (
         Lines(
             "features-probe",
@@ -81,8 +82,9 @@ def training(terms: Terms) -> Part:
             "features-filters",
             f"Filters of the first layer, {found.data}",
             (
-                *filters(model, "conv1", "trained"),
-                *filters(untaught(model, runs[0]), "conv1", "at initialisation"),
+                *filters(last, "trained"),
+                *filters(last - first, "what training added"),
+                *filters(first, "at initialisation"),
             ),
         ),
         Pictures(

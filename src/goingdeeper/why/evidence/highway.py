@@ -37,6 +37,12 @@ def init(seed: int) -> Part:
             opened[value] = float(found["layer.gate"].median())
             if value == -torch.inf:
                 shut = float((found["layer"] - images).abs().max())
+        bias.fill_(torch.inf)
+        transformed = layer.tap(images, ["layer"])[1]["layer"]
+        layer.get_parameter("layer.gate.conv.weight").zero_()
+        bias.zero_()
+        half = layer.tap(images, ["layer"])[1]["layer"]
+        off = float((2 * half - (transformed + images)).abs().max())
     chart = Lines(
         "highway",
         f"The gate of {NETWORK}'s first highway layer at initialisation, on noise",
@@ -45,4 +51,4 @@ def init(seed: int) -> Part:
         (curve("gate", range(-8, 9), (opened[value] for value in range(-8, 9))),),
         level=(opened[start.bias], f"as it starts, bias {start.bias:g}"),
     )
-    return Part((measured("highway-gates", shut, opened[start.bias]),), (chart,))
+    return Part((measured("highway-gates", shut, off, opened[start.bias]),), (chart,))

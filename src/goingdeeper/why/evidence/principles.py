@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -26,7 +25,7 @@ from goingdeeper.layers import (
 from goingdeeper.trace import trace
 from goingdeeper.why.charts import Bars, heights, spread
 from goingdeeper.why.claims import judged, measured
-from goingdeeper.why.intervals import Interval, interval
+from goingdeeper.why.intervals import interval
 from goingdeeper.why.part import Part
 from goingdeeper.why.pieces import part_of
 
@@ -88,7 +87,7 @@ def training(terms: Terms) -> Part:
     """Networks of 3x3 convolutions, with reductions to a half, a quarter and an eighth in front of each."""
     from goingdeeper.why.trials import train
 
-    found = train(terms, arms(), "digits")
+    found = train(terms, arms(), "shapes")
     names = list(REDUCED)
     steps = [found.gap(after, before, ERROR) for before, after in pairwise(names)]
     evidence = (
@@ -97,20 +96,21 @@ def training(terms: Terms) -> Part:
     )
     groups = [name if by == 1 else f"to 1/{by}" for name, by in REDUCED.items()]
     millions = [cost(reduced(by)).macs / 1e6 for by in REDUCED.values()]
+    errors = [interval(found.last(name, ERROR)) for name in names]
     charts = (
-        _spread(
+        Bars(
             "principles-error",
             f"Third: reductions before the 3x3, on {found.data}; multiply-adds",
             "validation error, %",
-            [f"{group}: {macs:.1f} M" for group, macs in zip(groups, millions, strict=True)],
-            [interval(found.last(name, ERROR)) for name in names],
+            tuple(f"{group}: {macs:.1f} M" for group, macs in zip(groups, millions, strict=True)),
+            (spread("", errors, least=0, most=100),),
         ),
-        _spread(
+        Bars(
             "principles-loss",
             f"What each step of reduction loses on {found.data}",
             "validation error, points more than one step before",
-            groups[1:],
-            steps,
+            tuple(groups[1:]),
+            (spread("", steps),),
         ),
     )
     return Part(evidence, charts, (found.note,))
@@ -137,7 +137,3 @@ def reduced(by: int) -> Network:
             channels = width
     layers |= {"pool4": GlobalAvgPool(), "fc": Linear(CLASSES)}
     return Network(f"reduced-by-{by}", layers, input=(3, 32, 32), classes=10)
-
-
-def _spread(name: str, title: str, value: str, groups: Iterable[str], found: list[Interval]) -> Bars:
-    return Bars(name, title, value, tuple(groups), (spread("", found),))

@@ -143,7 +143,7 @@ def follow(net: Network, images: Tensor, labels: Tensor, seed: int) -> tuple[lis
             optimiser.zero_grad()
             watch.step()
     readings = watch.readings()
-    norms = [one.weights for one in readings if one.layer == first]
+    norms = [one.weight_gradient for one in readings if one.layer == first]
     last = readings[-len(depths) - 1 : -1]
     return norms, ByDepth([one.gradient for one in last], [one.response for one in last])
 

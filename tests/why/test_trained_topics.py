@@ -14,7 +14,7 @@ IMAGES, EPOCHS = 160, 2
 def few(monkeypatch, tmp_path):
     """Terms of trainings that take seconds."""
     monkeypatch.setattr(trials, "_paces", lambda wishes, *given: [1.0] * len(wishes))
-    monkeypatch.setattr(trials, "_fitting", lambda terms, source, paces, left: (IMAGES, EPOCHS))
+    monkeypatch.setattr(trials, "_fitting", lambda *given: (IMAGES, EPOCHS))
     monkeypatch.setattr(depth, "DEPTHS", (8, 14))
     return trials.Terms(seeds=(0, 1), folder=tmp_path / "runs")
 
@@ -22,7 +22,7 @@ def few(monkeypatch, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "data"),
-    [("auxiliary", "digits"), ("depth", "digits"), ("principles", "digits"), ("scales", "shapes")],
+    [("auxiliary", "digits"), ("depth", "digits"), ("principles", "shapes"), ("scales", "shapes")],
 )
 def test_a_topic_is_shown_by_training(name, data, few, tmp_path):
     shown = show(name, ("training",), terms=few)

@@ -35,6 +35,9 @@ HATCHES = ("", "///", "...", "\\\\\\", "xx", "++", "--", "oo")
 WIDTH, HEIGHT, BAR, ROOM = 6.4, 3.9, 0.26, 1.5
 """Inches: of a figure, of one of curves, of a bar, and of title, axis and legend around bars."""
 
+PLATE = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1}
+"""Below words that stand among curves."""
+
 STYLE: dict[Any, Any] = {
     "font.size": 10, "axes.titlesize": 11, "axes.titleweight": "semibold", "axes.titlelocation": "left",
     "axes.formatter.useoffset": False, "figure.facecolor": "white", "axes.facecolor": "white",
@@ -80,7 +83,7 @@ def _lines(figure: Figure, chart: Lines) -> None:
         axes.axhline(value, color="#777777", linewidth=1, linestyle=":")
         axes.annotate(
             name, (0, value), (4, 3), xycoords=axes.get_yaxis_transform(), textcoords="offset points",
-            fontsize=9, color="#444444",
+            fontsize=9, color="#444444", bbox=PLATE,
         )  # fmt: skip
     axes.grid(axis="y", color="#dddddd", linewidth=0.6)
     for which, scale in ((axes.xaxis, chart.x_scale), (axes.yaxis, chart.y_scale)):
@@ -122,7 +125,7 @@ def _bars(figure: Figure, chart: Bars) -> None:
         axes.axvline(value, color="#444444", linewidth=1, linestyle=":")
         axes.annotate(
             name, (value, 0), (3, 3), xycoords=axes.get_xaxis_transform(), textcoords="offset points",
-            fontsize=9, color="#444444",
+            fontsize=9, color="#444444", bbox=PLATE,
         )  # fmt: skip
     ends = [end for one in series for end in (*one.y, *one.high)]
     if chart.scale == "linear":

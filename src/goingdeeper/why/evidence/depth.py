@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from goingdeeper.catalogue.resnet import cifar_resnet
@@ -92,5 +93,5 @@ def _charts(found: Trained) -> list[Lines]:
 
 def _against_depth(kind: str, values: Sequence[Sequence[float]]) -> Series:
     """The mean at each depth with its interval, and where the least is."""
-    label = f"{kind}, least at {interval(shallowest_least(values))} layers"
+    label = f"{kind}, least at {fmean(shallowest_least(values)):.3g} layers"
     return spread(label, [interval(own) for own in values], DEPTHS, least=0)

@@ -22,7 +22,7 @@ def few(monkeypatch, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "data"),
-    [("auxiliary", "digits"), ("depth", "digits"), ("principles", "shapes"), ("scales", "shapes")],
+    [("auxiliary", "digits"), ("depth", "digits"), ("principles", "digits"), ("scales", "shapes")],
 )
 def test_a_topic_is_shown_by_training(name, data, few, tmp_path):
     shown = show(name, ("training",), terms=few)

@@ -87,7 +87,7 @@ def training(terms: Terms) -> Part:
     """Networks of 3x3 convolutions, with reductions to a half, a quarter and an eighth in front of each."""
     from goingdeeper.why.trials import train
 
-    found = train(terms, arms(), "shapes")
+    found = train(terms, arms(), "digits")
     names = list(REDUCED)
     steps = [found.gap(after, before, ERROR) for before, after in pairwise(names)]
     evidence = (

@@ -10,6 +10,7 @@ from PIL import Image
 from goingdeeper.data.sources import open_source
 from goingdeeper.errors import RunFolderError, UsageError
 from goingdeeper.files import lock
+from goingdeeper.training.events import Events
 from goingdeeper.why.claims import judged
 from goingdeeper.why.intervals import Interval, geometric, interval
 from goingdeeper.why.trials import Arm, Terms, _fingerprint, _left_out, lasting, train
@@ -66,12 +67,22 @@ def test_one_seed_has_no_interval(seeds):
 @pytest.mark.slow
 def test_arms_are_trained_alike_within_the_time_and_kept(tmp_path, monkeypatch):
     monkeypatch.setattr("goingdeeper.why.trials.EPOCHS", 2)
-    terms = Terms(time="50s", seeds=(3, 5), folder=tmp_path)
+    notes: list[str] = []
+
+    class Noting(Events):
+        def __init__(self, name):
+            self.name = name
+
+        def note(self, text):
+            notes.append(f"{self.name}{text}")
+
+    terms = Terms(time="50s", seeds=(3, 5), folder=tmp_path, events=Noting)
     arms = [Arm("narrow", "cifar-resnet-20-a"), Arm("plain", "cifar-plain-20", size=32)]
     begun = time.monotonic()
     found = train(terms, arms, "digits")
     assert time.monotonic() - begun < 100  # a busy machine may slow down after its pace was measured
     assert found.runs.keys() == {"narrow", "plain"}
+    assert "4 of 4 trainings have ended" in notes
     runs = [run for own in found.runs.values() for run in own]
     assert [run.run()["seed"] for run in runs] == [3, 5, 3, 5]
     assert len({tuple(row["path"] for row in run.split()) for run in runs}) == 1

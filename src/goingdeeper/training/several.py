@@ -7,7 +7,7 @@ import os
 import shlex
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -92,8 +92,15 @@ def side_by_side(runs: int, device: str, jobs: int | None = None) -> int:
     return min(runs, jobs or (cpus() if choose_device(device).value == "cpu" else ON_A_GPU))
 
 
-def train_siblings(runs: Sequence[Sibling], events: Sequence[Events], jobs: int | None = None) -> None:
+def train_siblings(
+    runs: Sequence[Sibling],
+    events: Sequence[Events],
+    jobs: int | None = None,
+    told: Callable[[int], None] = lambda ended: None,
+) -> None:
     """Trains them all, `jobs` at a time (as many as there are processors), and notes how each one ended.
+
+    told: is called with how many have ended, whenever there are more.
 
     Each is what it would be alone with as many threads: processors / jobs. A problem of one leaves the others
     alone. Where they were interrupted before, those that are finished are kept, and the others go on. Raises
@@ -104,7 +111,7 @@ def train_siblings(runs: Sequence[Sibling], events: Sequence[Events], jobs: int 
     at_once = side_by_side(len(runs), runs[0].wishes.device, jobs)
     threads = min(torch.get_num_threads(), max(1, cpus() // at_once))
     _take_finished(runs, events)
-    asked = False
+    asked, ended = False, 0
     with stop_requests() as stop:
         while not all(run.ended for run in runs):
             working = sum(1 for run in runs if run.child and not run.ended)
@@ -113,6 +120,9 @@ def train_siblings(runs: Sequence[Sibling], events: Sequence[Events], jobs: int 
                     run.child, working = start(run.wishes, run.out, threads), working + 1
             for run, own in zip(runs, events, strict=True):
                 run.look(own)
+            before, ended = ended, sum(run.ended for run in runs)
+            if ended > before and not stop:
+                told(ended)
             if stop and not working:
                 break
             if stop and not asked:

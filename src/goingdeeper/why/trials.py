@@ -185,9 +185,11 @@ def _trained(
 
 
 def _run(runs: list[Sibling], terms: Terms) -> None:
-    events = [terms.events(run.name) for run in runs]
+    events, common = [terms.events(run.name) for run in runs], terms.events("")
     try:
-        train_siblings(runs, events)
+        train_siblings(
+            runs, events, told=lambda ended: common.note(f"{ended} of {len(runs)} trainings have ended")
+        )
     except Interrupted as stopped:
         done = sum(1 for run in runs if run.folder)
         raise Interrupted(

@@ -43,8 +43,8 @@ def test_each_kind_takes_its_better_rate_and_seeds_are_paired(monkeypatch):
     assert found.verdict == "right"
     assert [text.split()[0] for text in found.seen] == ["3", "3", "8"]
     ends = {series.label: series.y[-1] for series in part.charts[0].series}
-    assert ends["plain, 4 layers"] == pytest.approx(3 * 4 * 2**1.5, rel=1e-2)
-    assert ends["residual, 16 layers"] == pytest.approx(16 * 2**1.5, rel=1e-2)
+    assert ends["plain, 4 layers"] == pytest.approx(3 * 4 * 2**1.5, rel=1e-4)
+    assert ends["residual, 16 layers"] == pytest.approx(16 * 2**1.5, rel=1e-4)
 
 
 def _loss(network, last, rate, seed):
